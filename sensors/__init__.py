@@ -1,0 +1,1 @@
+"""What starts work: sensors gather facts, pure functions decide, run requests come out."""

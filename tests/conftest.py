@@ -1,0 +1,50 @@
+"""Fixtures for all tests: a real PostgreSQL per session, a fresh migrated database per test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from vixen_pipeline.db import embedded, migrate
+from vixen_pipeline.db.session import Database
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Admin URL of a throwaway embedded server (no fsync: its data die with the session)."""
+    data_dir: Path = tmp_path_factory.mktemp("pg") / "data"
+    url = embedded.ensure_running(data_dir, "template_vixen")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+    migrate.upgrade(url)
+    yield url
+    embedded.stop(data_dir)
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Generator[str]:
+    """URL of a fresh database whose schema the migrations built."""
+    name = f"t_{os.getpid()}_{next(_numbers)}"
+    admin = postgres_url.replace("/template_vixen", "/postgres")
+    embedded.create_database(admin, name, template="template_vixen")
+    yield postgres_url.replace("/template_vixen", f"/{name}")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture
+def database(database_url: str) -> Generator[Database]:
+    database = Database(database_url)
+    yield database
+    database.dispose()

@@ -1,0 +1,1 @@
+"""PostgreSQL: typed models, one transaction per edge, migrations, the embedded server."""

@@ -1,0 +1,63 @@
+"""One transaction per edge. Belongs here: the engine and `begin()`. Not: queries, retries.
+
+The engine is psycopg 3. Dagster's own storage uses psycopg2 by an explicit driver name, because
+its NOTIFY statement fails on psycopg 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from vixen_pipeline.errors import Unavailable
+
+
+def normalize_url(url: str) -> str:
+    """`url` with the psycopg 3 driver named, whatever postgres spelling came in."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+class Database:
+    """A pool of connections to one database, and transactions that end at the edge."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "vixen") -> None:
+        self.url = normalize_url(url)
+        self.engine: Engine = create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_pre_ping=True,
+            connect_args={"application_name": application_name, "options": "-c timezone=utc"},
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def begin(self) -> Generator[Session]:
+        """A session in one transaction: committed at the end, rolled back on any exception.
+
+        Raises Unavailable when the server cannot be reached.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except OperationalError as error:
+            if error.connection_invalidated or "connection" in str(error.orig).lower():
+                raise Unavailable(
+                    f"the database does not answer ({str(error.orig).splitlines()[0]}).",
+                    next_step="Nothing was half-written; run it again when it is back.",
+                ) from error
+            raise
+
+    @contextmanager
+    def autocommit(self) -> Generator[Connection]:
+        """A raw connection outside any transaction, for locks, LISTEN and DDL on databases."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        self.engine.dispose()

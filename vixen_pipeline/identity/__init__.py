@@ -1,0 +1,1 @@
+"""System 1: a described avatar becomes an identity with trained weights."""

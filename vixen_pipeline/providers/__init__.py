@@ -1,0 +1,1 @@
+"""Clients of the world outside, one module per provider, behind the ports in `ports.py`."""
