@@ -18,6 +18,9 @@ from pydantic import BaseModel
 
 T = TypeVar("T", bound=BaseModel)
 
+EMBEDDING_DIMENSIONS = 1536
+"""Length of every vector; the database column has the same (a test compares them)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -108,7 +111,8 @@ class RemoteJob:
     """A prediction or training as the provider states it now.
 
     `outputs` are URLs (fetch at once: removed after an hour); `billed_seconds` is
-    metrics.predict_time; `sku` is the hardware sku in the price book.
+    metrics.predict_time; `sku` is the hardware sku in the price book; `model` is
+    `owner/name:version`, as far as the provider states it; `destination` is a training's.
     """
 
     id: str
@@ -118,6 +122,9 @@ class RemoteJob:
     billed_seconds: Decimal | None = None
     created_at: datetime | None = None
     input: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sku: str | None = None
+    model: str | None = None
+    destination: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
