@@ -10,8 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+
 from vixen_pipeline.db import embedded, migrate
 from vixen_pipeline.db.session import Database
+from vixen_pipeline.sandbox.testing import Sandbox, sandbox_server
 
 _numbers = itertools.count(1)
 
@@ -48,3 +50,18 @@ def database(database_url: str) -> Generator[Database]:
     database = Database(database_url)
     yield database
     database.dispose()
+
+
+@pytest.fixture
+def sandbox(postgres_url: str, tmp_path: Path) -> Generator[Sandbox]:
+    """A provider sandbox of its own, in a thread, with its own empty database."""
+    name = f"s_{os.getpid()}_{next(_numbers)}"
+    admin = postgres_url.replace("/template_vixen", "/postgres")
+    embedded.create_database(admin, name)
+    url = postgres_url.replace("/template_vixen", f"/{name}")
+    with sandbox_server(url, tmp_path / "objects") as running:
+        yield running
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
