@@ -228,6 +228,9 @@ class FakeTrainer:
             raise Permanent(PROVIDER, f"the output exceeds {max_bytes} bytes.", code="too_large")
         target.write_bytes(self.files[url])
 
+    def check_trainer(self, trainer: str) -> str:
+        return trainer if ":" in trainer else f"{trainer}:{VERSION}"
+
     def parse_webhook(self, body: bytes) -> RemoteJob:
         content: object = json.loads(body)
         if not isinstance(content, Mapping) or content.get("id") not in self.jobs:  # pyright: ignore[reportUnknownMemberType]

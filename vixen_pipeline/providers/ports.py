@@ -200,6 +200,10 @@ class Trainer(Protocol):
         """Read a delivery's body. Raises ValueError when it is no training or prediction."""
         ...
 
+    def check_trainer(self, trainer: str) -> str:
+        """Resolve `owner/name[:version]` to `owner/name:version`; Permanent when not usable."""
+        ...
+
 
 # ---- objects ------------------------------------------------------------------------------------
 
