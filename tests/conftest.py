@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,8 @@ from psycopg import sql
 from vixen_pipeline.db import embedded, migrate
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.sandbox.testing import Sandbox, sandbox_server
+from vixen_pipeline.services import Services
+from vixen_pipeline.settings import Settings, load_settings
 
 _numbers = itertools.count(1)
 
@@ -65,3 +68,30 @@ def sandbox(postgres_url: str, tmp_path: Path) -> Generator[Sandbox]:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+@pytest.fixture
+def settings(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """Settings for the test's own database; for the sandbox too where the test asks for one."""
+    monkeypatch.setenv("VIXEN_HOME", str(tmp_path))  # no runtime.json of a running instance
+    values: dict[str, Any] = {"home": tmp_path, "database_url": database_url}
+    if "sandbox" in request.fixturenames:
+        sandbox = request.getfixturevalue("sandbox")
+        values["sandbox_url"] = sandbox.url
+        values["sandbox_token"] = sandbox.token
+        values["replicate_webhook_secrets"] = sandbox.webhook_secret
+    else:
+        values["sandbox_token"] = "no-sandbox-in-this-test"
+    return load_settings(**values)
+
+
+@pytest.fixture
+def services(settings: Settings, database: Database) -> Generator[Services]:
+    """The composed core on the test's own database; replace parts with `Services(settings, …)`."""
+    with Services(settings, database=database) as services:
+        yield services

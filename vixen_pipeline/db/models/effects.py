@@ -14,7 +14,10 @@ EFFECT_STATES = ("intended", "dispatched", "confirmed", "failed", "unknown")
 
 
 class EffectRow(Base):
-    """One act on the outside world, at most once per `key`. See vixen_pipeline.effects."""
+    """One act on the outside world, at most once per `key`. See vixen_pipeline.effects.
+
+    `deadline_s` is how long each state may last; `deadline` is when the present one must have ended.
+    """
 
     __tablename__ = "effects"
     __table_args__ = (
@@ -42,6 +45,7 @@ class EffectRow(Base):
     result: Mapped[Json | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[str | None]
+    deadline_s: Mapped[int]
     deadline: Mapped[datetime]
     intended_at: Mapped[datetime] = mapped_column(server_default=func.now())
     dispatched_at: Mapped[datetime | None]

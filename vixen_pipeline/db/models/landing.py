@@ -26,7 +26,7 @@ class WebhookEvent(Base):
         Index(
             "ix_webhook_events_open",
             "provider",
-            "available_at",
+            "id",
             postgresql_where=text("state IN ('pending', 'claimed')"),
         ),
         Index("ix_webhook_events_dead", "id", postgresql_where=text("state = 'dead'")),

@@ -96,7 +96,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_webhook_events_open",
         "webhook_events",
-        ["provider", "available_at"],
+        ["provider", "id"],
         unique=False,
         schema="landing",
         postgresql_where=sa.text("state IN ('pending', 'claimed')"),
@@ -214,6 +214,7 @@ def upgrade() -> None:
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("deadline_s", sa.BigInteger(), nullable=False),
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "intended_at",

@@ -1,0 +1,37 @@
+"""Everything we do to the outside world: intend, dispatch, confirm, reconcile.
+
+Belongs here: the one way to act at a provider so that it happens at most once. Does not: providers,
+money. Start at service.py.
+"""
+
+from vixen_pipeline.effects.model import (
+    OPEN_STATES,
+    Accepted,
+    Done,
+    Effect,
+    EffectListing,
+    EffectState,
+    Failed,
+    Intent,
+    Outcome,
+)
+from vixen_pipeline.effects.reconcilers import Reconciler, Reconcilers
+from vixen_pipeline.effects.service import Call, Effects, Point, Reconcile
+
+__all__ = [
+    "OPEN_STATES",
+    "Accepted",
+    "Call",
+    "Done",
+    "Effect",
+    "EffectListing",
+    "EffectState",
+    "Effects",
+    "Failed",
+    "Intent",
+    "Outcome",
+    "Point",
+    "Reconcile",
+    "Reconciler",
+    "Reconcilers",
+]

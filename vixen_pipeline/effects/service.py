@@ -1,0 +1,353 @@
+"""Acting on the world at most once per intent, whatever is killed and whenever.
+
+Belongs here: the rules of the state machine and the waiting they need. Does not: SQL
+(repository.py), any provider's call or read-back (passed in by the caller).
+
+    intended ──dispatch, committed──▶ dispatched ──Done──▶ confirmed
+       ▲                                  │  │  └─Failed or Permanent──▶ failed
+       │ surely not done (Transient)      │  └─Accepted: keeps its remote id, ends by settle()
+       └──────────────────────────────────┤
+       ▲                                  ▼ may have been done (Unknown, or a crash)
+       └─not listed after the grace── unknown ──read back──▶ dispatched | confirmed | failed
+
+`attempts` fences: an answer is kept only if it belongs to the newest dispatch. A dispatched effect
+without remote id that nobody performs is what a crash leaves; it is treated as unknown.
+
+Deadlines (each state's is `Intent.deadline` after it began): an intended effect past it is to be
+performed, a dispatched or unknown one to be reconciled; `overdue` lists them for the check.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Literal
+
+import structlog
+from sqlalchemy.orm import Session
+
+from vixen_pipeline.clock import Clock
+from vixen_pipeline.db.base import Json
+from vixen_pipeline.db.session import Database
+from vixen_pipeline.effects import repository
+from vixen_pipeline.effects.model import Effect, EffectListing, Failed, Intent, Outcome
+from vixen_pipeline.errors import (
+    BudgetExceeded,
+    Busy,
+    NotFound,
+    Permanent,
+    PolicyRefused,
+    Transient,
+    Unavailable,
+    Unknown,
+)
+from vixen_pipeline.locks import ProcessLocks
+from vixen_pipeline.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+Call = Callable[[Effect], Outcome]
+"""Does it, once. Raises the three ProviderErrors; BudgetExceeded, PolicyRefused and Busy mean that
+nothing was sent. Anything else raised is treated as a crash: it may have been sent."""
+
+Reconcile = Callable[[Effect], Outcome | None]
+"""Reads the provider back; None: the provider does not list it. Changes nothing out there."""
+
+Point = Literal["intended", "dispatched", "called", "saved"]
+
+MAX_TRIES = 5
+MAX_BACKOFF_S = 60.0
+FIRST_BACKOFF_S = 0.5
+RECONCILE_WAIT_S = 15.0
+"""How long `perform` keeps reading back an unknown effect before it raises Unknown."""
+SAVE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""Waits between tries to save an answer while the database is away."""
+
+
+def no_checkpoint(point: Point) -> None:
+    """The default of `Effects(checkpoint=…)`: tests stop the process at these points."""
+
+
+class Effects:
+    """The effects table as a service. Safe for threads; holds no transaction during a call."""
+
+    def __init__(
+        self,
+        database: Database,
+        locks: ProcessLocks,
+        clock: Clock,
+        settings: Settings,
+        *,
+        checkpoint: Callable[[Point], None] = no_checkpoint,
+    ) -> None:
+        self._database = database
+        self._locks = locks
+        self._clock = clock
+        self._grace = timedelta(seconds=settings.reconcile_grace_s)
+        self._checkpoint = checkpoint
+
+    # ---- intending ------------------------------------------------------------------------------
+
+    def intend(self, intents: Sequence[Intent], session: Session | None = None) -> list[Effect]:
+        """Commit the intents, those that are new, in one transaction; return all, in order.
+
+        An existing row wins over a different request under the same key: it may have been sent.
+        With `session` it is part of the caller's transaction, committed there.
+        """
+        if not intents:
+            return []
+        if session is None:
+            with self._database.begin() as own:
+                effects = self._intend(own, intents)
+            self._checkpoint("intended")
+            return effects
+        return self._intend(session, intents)
+
+    def _intend(self, session: Session, intents: Sequence[Intent]) -> list[Effect]:
+        repository.insert_missing(session, intents, self._clock.now())
+        rows = repository.by_keys(session, [intent.key for intent in intents])
+        for intent in intents:
+            if rows[intent.key][1] != repository.request_digest(intent.request):
+                log.warning("effects.request_differs", key=intent.key, kind=intent.kind)
+        return [rows[intent.key][0] for intent in intents]
+
+    # ---- performing -----------------------------------------------------------------------------
+
+    def perform(self, effect: Effect, call: Call, reconcile: Reconcile) -> Effect:
+        """Bring it to an answer: confirmed, or dispatched with its remote id.
+
+        Raises Permanent when it failed or fails; Transient after `MAX_TRIES` or when the provider
+        asks for a long wait; Unknown when reading back does not tell (yet); Busy when another live
+        process performs it; Unavailable when the database is away. After any of them, performing
+        again later is right and safe.
+        """
+        with self._locks.hold("effect", effect.id) as mine:
+            if not mine:
+                raise Busy(f"effect {effect.id} ({effect.kind}) is being performed elsewhere.")
+            tries = 0
+            while True:
+                current, dispatched = self._dispatch(effect.id)
+                if not dispatched:
+                    if _answered(current):
+                        return current
+                    self._reconcile_until_known(current, reconcile)
+                    continue
+                tries += 1
+                answered = self._call_once(current, call, last=tries >= MAX_TRIES)
+                if answered is not None:
+                    return answered
+
+    def _dispatch(self, effect_id: int) -> tuple[Effect, bool]:
+        with self._database.begin() as session:
+            dispatched = repository.dispatch(session, effect_id, self._clock.now())
+            effect = dispatched or repository.get(session, effect_id)
+        if effect is None:
+            raise NotFound(f"there is no effect {effect_id}.")
+        if dispatched is not None:
+            self._checkpoint("dispatched")
+        return effect, dispatched is not None
+
+    def _call_once(self, effect: Effect, call: Call, *, last: bool) -> Effect | None:
+        """The answer, or None when the loop is to look again."""
+        try:
+            outcome = call(effect)
+        except Transient as error:
+            self._put_back(effect, error)
+            if last or (error.retry_after or 0.0) > MAX_BACKOFF_S:
+                raise
+            self._clock.sleep(_backoff(effect.attempts, error.retry_after))
+            return None
+        except Permanent as error:
+            self._save(effect, Failed(None, str(error)))
+            raise
+        except Unknown as error:
+            self._mark_unknown(effect, str(error))
+            log.warning("effects.unknown", effect=effect.id, kind=effect.kind, error=str(error))
+            return None
+        except (BudgetExceeded, PolicyRefused, Busy) as error:
+            self._put_back(effect, error)
+            raise
+        self._checkpoint("called")
+        return self._save(effect, outcome)
+
+    def _put_back(self, effect: Effect, error: Exception | str) -> None:
+        self._keep(lambda s: repository.put_back(s, effect, str(error), self._clock.now()))
+
+    def _save(self, effect: Effect, outcome: Outcome) -> Effect:
+        saved = self._keep(lambda s: repository.save_outcome(s, effect, outcome, self._clock.now()))
+        self._checkpoint("saved")
+        if saved is None:
+            saved = self.get(effect.id)
+            if saved.remote_id != outcome.remote_id:
+                # Only possible when a call outlived the grace: somebody must look at the provider.
+                log.error(
+                    "effects.late_answer",
+                    effect=effect.id,
+                    attempt=effect.attempts,
+                    remote_id=outcome.remote_id,
+                    kept_remote_id=saved.remote_id,
+                )
+        return saved
+
+    def _keep(self, change: Callable[[Session], Effect | None]) -> Effect | None:
+        """Commit what was learnt, also when the database is away for some seconds."""
+        for wait in (*SAVE_WAITS_S, None):
+            try:
+                with self._database.begin() as session:
+                    return change(session)
+            except Unavailable:
+                if wait is None:
+                    raise
+                self._clock.sleep(wait)
+        raise AssertionError("unreachable")
+
+    # ---- reconciling ----------------------------------------------------------------------------
+
+    def reconcile(self, effect: Effect, reconcile: Reconcile) -> Effect:
+        """Read the provider back once and keep what it says; performs nothing.
+
+        For stuck effects: dispatched (with or without remote id) or unknown. Others are returned
+        as they are. Raises Busy, Unavailable, and what `reconcile` raises.
+        """
+        with self._locks.hold("effect", effect.id) as mine:
+            if not mine:
+                raise Busy(f"effect {effect.id} ({effect.kind}) is being performed elsewhere.")
+            current = self.get(effect.id)
+            if current.state not in ("dispatched", "unknown"):
+                return current
+            self._mark_interrupted(current)
+            self._read_back(current, reconcile)
+            return self.get(effect.id)
+
+    def _reconcile_until_known(self, effect: Effect, reconcile: Reconcile) -> None:
+        """Return when it is known what became of the call; raise Unknown when time is up."""
+        self._mark_interrupted(effect)
+        waited, wait = 0.0, 0.2
+        while not self._read_back(effect, reconcile):
+            if waited >= RECONCILE_WAIT_S:
+                raise Unknown(
+                    effect.provider,
+                    f"effect {effect.id} ({effect.kind}) may have been done and is not listed yet.",
+                    next_step="It is read back again at the next run.",
+                )
+            self._clock.sleep(wait)
+            waited, wait = waited + wait, min(wait * 2, 3.0)
+
+    def _mark_interrupted(self, effect: Effect) -> None:
+        if effect.state == "dispatched" and effect.remote_id is None:
+            self._mark_unknown(effect, "interrupted: no answer was kept")
+
+    def _mark_unknown(self, effect: Effect, reason: str) -> None:
+        self._keep(lambda s: repository.mark_unknown(s, effect, reason, self._clock.now()))
+
+    def _read_back(self, effect: Effect, reconcile: Reconcile) -> bool:
+        """Whether the state moved. Not listed counts as not done only after the grace."""
+        # Asked for before reading, so that the grace has passed when the provider is asked.
+        dispatched_at = effect.dispatched_at or self._clock.now()
+        grace_over = self._clock.now() >= dispatched_at + self._grace
+        outcome = reconcile(effect)
+        if outcome is not None:
+            self._save(effect, outcome)
+            return True
+        if not grace_over or effect.remote_id is not None:
+            return False
+        self._put_back(effect, effect.error or "the provider does not list it: not done")
+        return True
+
+    # ---- settling and reading -------------------------------------------------------------------
+
+    def settle(
+        self,
+        effect_id: int,
+        *,
+        result: Json | None,
+        error: str | None,
+        session: Session | None = None,
+    ) -> bool:
+        """dispatched or unknown → confirmed (error None) or failed. True when this call did it.
+
+        Monotonic: an ended effect never changes, so late and repeated events are harmless.
+        """
+        now = self._clock.now()
+        if session is not None:
+            return repository.settle(session, effect_id, result, error, now)
+        with self._database.begin() as own:
+            return repository.settle(own, effect_id, result, error, now)
+
+    def reopen(self, effect_id: int) -> Effect:
+        """An operator's second try of an effect that failed before the provider took it."""
+        with self._database.begin() as session:
+            effect = repository.reopen(session, effect_id, self._clock.now())
+        if effect is None:
+            raise NotFound(
+                f"effect {effect_id} is not one that failed before the provider took it."
+            )
+        return effect
+
+    def get(self, which: int | str) -> Effect:
+        """By id or by key. Raises NotFound."""
+        with self._database.begin() as session:
+            if isinstance(which, int):
+                effect = repository.get(session, which)
+            else:
+                found = repository.by_keys(session, [which]).get(which)
+                effect = found[0] if found is not None else None
+        if effect is None:
+            raise NotFound(f"there is no effect {which}.", next_step="See `vixen effects list`.")
+        return effect
+
+    def by_remote(self, provider: str, remote_id: str) -> Effect | None:
+        with self._database.begin() as session:
+            return repository.by_remote(session, provider, remote_id)
+
+    def overdue(self, limit: int = 100) -> list[Effect]:
+        """Open effects past their deadline, most overdue first."""
+        with self._database.begin() as session:
+            return repository.overdue(session, self._clock.now(), limit)
+
+    def search(
+        self,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        provider: str | None = None,
+        avatar: str | None = None,
+        key_part: str | None = None,
+        limit: int = 100,
+    ) -> list[EffectListing]:
+        """Newest first. `avatar` is the partition key, `key_part` any part of the key."""
+        with self._database.begin() as session:
+            return repository.listing(
+                session,
+                self._clock.now(),
+                limit=limit,
+                state=state,
+                kind=kind,
+                provider=provider,
+                avatar=avatar,
+                key_part=key_part,
+            )
+
+    def show(self, effect_id: int) -> EffectListing:
+        """One effect with its avatar and times. Raises NotFound."""
+        with self._database.begin() as session:
+            found = repository.listing(session, self._clock.now(), limit=1, id=str(effect_id))
+        if not found:
+            raise NotFound(
+                f"there is no effect {effect_id}.", next_step="See `vixen effects list`."
+            )
+        return found[0]
+
+
+def _answered(effect: Effect) -> bool:
+    """Whether there is nothing left to do for `perform`. Raises Permanent when it failed."""
+    if effect.state == "failed":
+        raise Permanent(effect.provider, effect.error or "failed")
+    return effect.state == "confirmed" or effect.remote_id is not None
+
+
+def _backoff(attempt: int, retry_after: float | None) -> float:
+    """Seconds: what the provider asks for, else doubling, spread so that callers do not sync."""
+    doubled = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt - 1, 10))
+    return retry_after if retry_after is not None else doubled * random.uniform(0.5, 1.0)
