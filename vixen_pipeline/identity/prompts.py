@@ -1,4 +1,4 @@
-"""The words sent to image models and trainers. Belongs here: prompts, captions, trigger words, seeds.
+"""The words sent to image models and trainers. Belongs here: prompts, captions, seeds.
 
 Does not: policy (vixen_pipeline.safety judges what is built here), sending. A prompt says who the
 avatar is; a caption must not: what a caption names, the LoRA does not learn, so captions hold the
