@@ -19,6 +19,7 @@ from vixen_pipeline.providers.failures import GONE, StatusError, edge
 
 if TYPE_CHECKING:
     import httpx
+    import httpx2
 
 V = TypeVar("V")
 
@@ -43,6 +44,17 @@ def limits(concurrency: int) -> httpx.Limits:
     import httpx
 
     return httpx.Limits(
+        max_connections=concurrency + 2,
+        max_keepalive_connections=concurrency + 2,
+        keepalive_expiry=KEEPALIVE_S,
+    )
+
+
+def limits2(concurrency: int) -> httpx2.Limits:
+    """The same for the SDKs that stand on httpx2."""
+    import httpx2
+
+    return httpx2.Limits(
         max_connections=concurrency + 2,
         max_keepalive_connections=concurrency + 2,
         keepalive_expiry=KEEPALIVE_S,
