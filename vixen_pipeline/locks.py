@@ -39,7 +39,11 @@ def lock_number(namespace: str, key: str | int) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def _connect(database: Database, purpose: str) -> psycopg.Connection[Row]:
+def direct_connection(database: Database, purpose: str) -> psycopg.Connection[Row]:
+    """A connection of its own, outside the pool, in autocommit: for locks and LISTEN.
+
+    Raises Unavailable.
+    """
     url = database.url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
         connection: psycopg.Connection[Row] = psycopg.connect(
@@ -150,7 +154,7 @@ class ProcessLocks:
 
     def _connected(self) -> psycopg.Connection[Row]:
         if self._connection is None or self._connection.closed:
-            self._connection = connection = _connect(self.database, "locks")
+            self._connection = connection = direct_connection(self.database, "locks")
             lost = {n for n in self._held if not _try_lock(connection, n)}
             if lost:
                 self._held -= lost
@@ -226,22 +230,33 @@ class ProviderSlots:
     @contextmanager
     def _turn(self, provider: str) -> Generator[psycopg.Connection[Row]]:
         line = self._lines[provider]
-        turnstile = lock_number("turnstile", provider)
         with line.mutex:
-            if line.connection is None or line.connection.closed:
-                line.connection = _connect(self._locks.database, "slots")
-            connection = line.connection
+            connection = self._enter_turnstile(line, lock_number("turnstile", provider))
             try:
-                connection.execute("SELECT pg_advisory_lock(%s)", [turnstile])
                 yield connection
-                connection.execute("SELECT pg_advisory_unlock(%s)", [turnstile])
+                connection.execute(
+                    "SELECT pg_advisory_unlock(%s)", [lock_number("turnstile", provider)]
+                )
             except BaseException as error:
                 # The connection's state is not known any more: closing it frees the turnstile.
                 connection.close()
-                line.connection = None
                 if isinstance(error, psycopg.OperationalError):
                     raise _unavailable(error) from error
                 raise
+
+    def _enter_turnstile(self, line: _Line, number: int) -> psycopg.Connection[Row]:
+        for fresh in (False, True):
+            if fresh or line.connection is None or line.connection.closed:
+                line.connection = direct_connection(self._locks.database, "slots")
+                fresh = True
+            try:
+                line.connection.execute("SELECT pg_advisory_lock(%s)", [number])
+                return line.connection
+            except psycopg.OperationalError as error:
+                line.connection.close()
+                if fresh:
+                    raise _unavailable(error) from error
+        raise AssertionError("unreachable")
 
 
 def _slots(provider: str) -> str:

@@ -87,6 +87,13 @@ def spent(session: Session, avatar_id: int) -> Decimal:
     return session.execute(statement, {"avatar_id": avatar_id}).scalar_one()
 
 
+def avatar_key(session: Session, avatar_id: int | None) -> str:
+    """The partition key, for a message; `unattributed` where there is no avatar."""
+    statement = text("SELECT key FROM vixen.avatars WHERE id = :avatar_id")
+    key: str | None = session.execute(statement, {"avatar_id": avatar_id}).scalar_one_or_none()
+    return key or "unattributed"
+
+
 def budget_states(
     session: Session,
     avatar_id: int | None,

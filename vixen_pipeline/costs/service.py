@@ -110,7 +110,8 @@ class Costs:
             queries.lock_budgets(session)
             queries.forget_expired(session, key, now)
             for state in self._states(session, avatar_id, now):
-                _refuse_beyond(state, wanted)
+                if wanted > state.left:
+                    raise _exceeded(state, wanted, queries.avatar_key(session, avatar_id))
             session.execute(
                 _RESERVE,
                 {
@@ -203,15 +204,12 @@ class Costs:
         )
 
 
-def _refuse_beyond(state: BudgetState, wanted: Decimal) -> None:
-    if wanted <= state.left:
-        return
-    whose = "the avatar's budget" if state.scope == "avatar" else "the budget of this UTC day"
-    setting = f"VIXEN_BUDGET_{state.scope.upper()}_USD"
-    raise BudgetExceeded(
-        f"{whose} of {state.limit:.2f} USD would be passed: {state.spent:.4f} spent,"
+def _exceeded(state: BudgetState, wanted: Decimal, avatar: str) -> BudgetExceeded:
+    whose = f"the budget of {avatar}" if state.scope == "avatar" else "the budget of this UTC day"
+    return BudgetExceeded(
+        f"{whose}, {state.limit:.2f} USD, would be passed: {state.spent:.4f} spent,"
         f" {state.reserved:.4f} reserved, {wanted:.4f} asked for.",
-        next_step=f"Raise {setting} or this budget in vixen.budgets, then run it again.",
+        next_step=f"Raise VIXEN_BUDGET_{state.scope.upper()}_USD or its row in vixen.budgets.",
     )
 
 

@@ -16,7 +16,7 @@ from vixen_pipeline.effects.model import (
     Outcome,
 )
 from vixen_pipeline.effects.reconcilers import Reconciler, Reconcilers
-from vixen_pipeline.effects.service import Call, Effects, Point, Reconcile
+from vixen_pipeline.effects.service import Call, Effects, Gate, Point, Reconcile
 
 __all__ = [
     "OPEN_STATES",
@@ -28,6 +28,7 @@ __all__ = [
     "EffectState",
     "Effects",
     "Failed",
+    "Gate",
     "Intent",
     "Outcome",
     "Point",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, null, select, text, update
+from sqlalchemy import ColumnElement, func, null, select, text, update
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.base import Json
@@ -191,27 +192,42 @@ def overdue(session: Session, now: datetime, limit: int) -> list[Effect]:
     return [_effect(row) for row in rows]
 
 
-def listing(
-    session: Session, now: datetime, *, limit: int, **wanted: str | None
-) -> list[EffectListing]:
-    """Newest first; `wanted` are exact columns, `avatar` (partition key) and `key_part`."""
-    statement: Select[EffectRow, str] = (
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a listing is narrowed to. `avatar` is the partition key, `key_part` part of the key."""
+
+    id: int | None = None
+    state: str | None = None
+    kind: str | None = None
+    provider: str | None = None
+    avatar: str | None = None
+    key_part: str | None = None
+    overdue: bool = False
+
+
+def listing(session: Session, now: datetime, wanted: Wanted, limit: int) -> list[EffectListing]:
+    """Newest first."""
+    equal = (
+        (EffectRow.id, wanted.id),
+        (EffectRow.state, wanted.state),
+        (EffectRow.kind, wanted.kind),
+        (EffectRow.provider, wanted.provider),
+        (Avatar.key, wanted.avatar),
+    )
+    conditions: list[ColumnElement[bool]] = [
+        column == value for column, value in equal if value is not None
+    ]
+    if wanted.key_part is not None:
+        conditions.append(EffectRow.key.contains(wanted.key_part, autoescape=True))
+    if wanted.overdue:
+        conditions += [EffectRow.state.in_(OPEN_STATES), EffectRow.deadline < now]
+    statement = (
         select(EffectRow, Avatar.key)
         .outerjoin(Avatar, Avatar.id == EffectRow.avatar_id)
+        .where(*conditions)
         .order_by(EffectRow.id.desc())
         .limit(limit)
     )
-    for name, value in wanted.items():
-        if value is None:
-            continue
-        if name == "avatar":
-            statement = statement.where(Avatar.key == value)
-        elif name == "key_part":
-            statement = statement.where(EffectRow.key.contains(value, autoescape=True))
-        elif name == "id":
-            statement = statement.where(EffectRow.id == int(value))
-        else:
-            statement = statement.where(getattr(EffectRow, name) == value)
     return [_listing(row, avatar, now) for row, avatar in session.execute(statement)]
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Literal
 
@@ -31,7 +32,8 @@ from vixen_pipeline.clock import Clock
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.effects import repository
-from vixen_pipeline.effects.model import Effect, EffectListing, Failed, Intent, Outcome
+from vixen_pipeline.effects.model import Effect, Failed, Intent, Outcome
+from vixen_pipeline.effects.queries import EffectQueries
 from vixen_pipeline.errors import (
     BudgetExceeded,
     Busy,
@@ -48,11 +50,14 @@ from vixen_pipeline.settings import Settings
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 Call = Callable[[Effect], Outcome]
-"""Does it, once. Raises the three ProviderErrors; BudgetExceeded, PolicyRefused and Busy mean that
-nothing was sent. Anything else raised is treated as a crash: it may have been sent."""
+"""Does it, once, sending at once. Raises the three ProviderErrors; BudgetExceeded, PolicyRefused
+and Busy mean that nothing was sent; anything else counts as a crash: it may have been sent."""
 
 Reconcile = Callable[[Effect], Outcome | None]
 """Reads the provider back; None: the provider does not list it. Changes nothing out there."""
+
+Gate = Callable[[], AbstractContextManager[object]]
+"""Makes what is held from before the dispatch until after the call."""
 
 Point = Literal["intended", "dispatched", "called", "saved"]
 
@@ -65,11 +70,11 @@ SAVE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Waits between tries to save an answer while the database is away."""
 
 
-def no_checkpoint(point: Point) -> None:
+def no_checkpoint(_: Point) -> None:
     """The default of `Effects(checkpoint=…)`: tests stop the process at these points."""
 
 
-class Effects:
+class Effects(EffectQueries):
     """The effects table as a service. Safe for threads; holds no transaction during a call."""
 
     def __init__(
@@ -81,9 +86,8 @@ class Effects:
         *,
         checkpoint: Callable[[Point], None] = no_checkpoint,
     ) -> None:
-        self._database = database
+        super().__init__(database, clock)
         self._locks = locks
-        self._clock = clock
         self._grace = timedelta(seconds=settings.reconcile_grace_s)
         self._checkpoint = checkpoint
 
@@ -114,62 +118,60 @@ class Effects:
 
     # ---- performing -----------------------------------------------------------------------------
 
-    def perform(self, effect: Effect, call: Call, reconcile: Reconcile) -> Effect:
+    def perform(
+        self, effect: Effect, call: Call, reconcile: Reconcile, *, gate: Gate = nullcontext
+    ) -> Effect:
         """Bring it to an answer: confirmed, or dispatched with its remote id.
+
+        `gate` is entered before each dispatch and left after the call: slots and reservations go
+        there, because `call` must send at once (the grace counts from the dispatch).
 
         Raises Permanent when it failed or fails; Transient after `MAX_TRIES` or when the provider
         asks for a long wait; Unknown when reading back does not tell (yet); Busy when another live
-        process performs it; Unavailable when the database is away. After any of them, performing
-        again later is right and safe.
+        process performs it; Unavailable when the database is away; and what `gate` raises. After
+        any of them, performing again later is right and safe.
         """
         with self._locks.hold("effect", effect.id) as mine:
             if not mine:
                 raise Busy(f"effect {effect.id} ({effect.kind}) is being performed elsewhere.")
             tries = 0
-            while True:
-                current, dispatched = self._dispatch(effect.id)
-                if not dispatched:
-                    if _answered(current):
-                        return current
-                    self._reconcile_until_known(current, reconcile)
-                    continue
-                tries += 1
-                answered = self._call_once(current, call, last=tries >= MAX_TRIES)
-                if answered is not None:
-                    return answered
+            current = self.get(effect.id)
+            while not _answered(current):
+                if current.state == "intended":
+                    tries += 1
+                    with gate():
+                        current = self._try(current, call, last=tries >= MAX_TRIES)
+                else:
+                    current = self._reconcile_until_known(current, reconcile)
+            return current
 
-    def _dispatch(self, effect_id: int) -> tuple[Effect, bool]:
+    def _try(self, effect: Effect, call: Call, *, last: bool) -> Effect:
+        """Dispatch and call once; the effect as it is afterwards."""
         with self._database.begin() as session:
-            dispatched = repository.dispatch(session, effect_id, self._clock.now())
-            effect = dispatched or repository.get(session, effect_id)
-        if effect is None:
-            raise NotFound(f"there is no effect {effect_id}.")
-        if dispatched is not None:
-            self._checkpoint("dispatched")
-        return effect, dispatched is not None
-
-    def _call_once(self, effect: Effect, call: Call, *, last: bool) -> Effect | None:
-        """The answer, or None when the loop is to look again."""
+            dispatched = repository.dispatch(session, effect.id, self._clock.now())
+        if dispatched is None:  # somebody settled it meanwhile
+            return self.get(effect.id)
+        self._checkpoint("dispatched")
         try:
-            outcome = call(effect)
+            outcome = call(dispatched)
         except Transient as error:
-            self._put_back(effect, error)
+            self._put_back(dispatched, error)
             if last or (error.retry_after or 0.0) > MAX_BACKOFF_S:
                 raise
-            self._clock.sleep(_backoff(effect.attempts, error.retry_after))
-            return None
+            self._clock.sleep(_backoff(dispatched.attempts, error.retry_after))
+            return self.get(effect.id)
         except Permanent as error:
-            self._save(effect, Failed(None, str(error)))
+            self._save(dispatched, Failed(None, str(error)))
             raise
         except Unknown as error:
-            self._mark_unknown(effect, str(error))
+            self._mark_unknown(dispatched, str(error))
             log.warning("effects.unknown", effect=effect.id, kind=effect.kind, error=str(error))
-            return None
+            return self.get(effect.id)
         except (BudgetExceeded, PolicyRefused, Busy) as error:
-            self._put_back(effect, error)
+            self._put_back(dispatched, error)
             raise
         self._checkpoint("called")
-        return self._save(effect, outcome)
+        return self._save(dispatched, outcome)
 
     def _put_back(self, effect: Effect, error: Exception | str) -> None:
         self._keep(lambda s: repository.put_back(s, effect, str(error), self._clock.now()))
@@ -220,8 +222,8 @@ class Effects:
             self._read_back(current, reconcile)
             return self.get(effect.id)
 
-    def _reconcile_until_known(self, effect: Effect, reconcile: Reconcile) -> None:
-        """Return when it is known what became of the call; raise Unknown when time is up."""
+    def _reconcile_until_known(self, effect: Effect, reconcile: Reconcile) -> Effect:
+        """The effect once it is known what became of the call; Unknown when time is up."""
         self._mark_interrupted(effect)
         waited, wait = 0.0, 0.2
         while not self._read_back(effect, reconcile):
@@ -233,6 +235,7 @@ class Effects:
                 )
             self._clock.sleep(wait)
             waited, wait = waited + wait, min(wait * 2, 3.0)
+        return self.get(effect.id)
 
     def _mark_interrupted(self, effect: Effect) -> None:
         if effect.state == "dispatched" and effect.remote_id is None:
@@ -255,7 +258,7 @@ class Effects:
         self._put_back(effect, effect.error or "the provider does not list it: not done")
         return True
 
-    # ---- settling and reading -------------------------------------------------------------------
+    # ---- settling ----------------------------------------------------------------------------
 
     def settle(
         self,
@@ -284,60 +287,6 @@ class Effects:
                 f"effect {effect_id} is not one that failed before the provider took it."
             )
         return effect
-
-    def get(self, which: int | str) -> Effect:
-        """By id or by key. Raises NotFound."""
-        with self._database.begin() as session:
-            if isinstance(which, int):
-                effect = repository.get(session, which)
-            else:
-                found = repository.by_keys(session, [which]).get(which)
-                effect = found[0] if found is not None else None
-        if effect is None:
-            raise NotFound(f"there is no effect {which}.", next_step="See `vixen effects list`.")
-        return effect
-
-    def by_remote(self, provider: str, remote_id: str) -> Effect | None:
-        with self._database.begin() as session:
-            return repository.by_remote(session, provider, remote_id)
-
-    def overdue(self, limit: int = 100) -> list[Effect]:
-        """Open effects past their deadline, most overdue first."""
-        with self._database.begin() as session:
-            return repository.overdue(session, self._clock.now(), limit)
-
-    def search(
-        self,
-        *,
-        state: str | None = None,
-        kind: str | None = None,
-        provider: str | None = None,
-        avatar: str | None = None,
-        key_part: str | None = None,
-        limit: int = 100,
-    ) -> list[EffectListing]:
-        """Newest first. `avatar` is the partition key, `key_part` any part of the key."""
-        with self._database.begin() as session:
-            return repository.listing(
-                session,
-                self._clock.now(),
-                limit=limit,
-                state=state,
-                kind=kind,
-                provider=provider,
-                avatar=avatar,
-                key_part=key_part,
-            )
-
-    def show(self, effect_id: int) -> EffectListing:
-        """One effect with its avatar and times. Raises NotFound."""
-        with self._database.begin() as session:
-            found = repository.listing(session, self._clock.now(), limit=1, id=str(effect_id))
-        if not found:
-            raise NotFound(
-                f"there is no effect {effect_id}.", next_step="See `vixen effects list`."
-            )
-        return found[0]
 
 
 def _answered(effect: Effect) -> bool:

@@ -3,8 +3,15 @@
 Belongs here: receipts of what arrived. Does not: what a delivery means. Start at service.py.
 """
 
-from vixen_pipeline.inbox.model import EventListing, EventState, LandedEvent, PendingSummary
-from vixen_pipeline.inbox.service import CHANNEL, LAND_SQL, Handling, Inbox
+from vixen_pipeline.inbox.listener import InboxListener
+from vixen_pipeline.inbox.model import (
+    CHANNEL,
+    EventListing,
+    EventState,
+    LandedEvent,
+    PendingSummary,
+)
+from vixen_pipeline.inbox.service import LAND_SQL, Handling, Inbox
 
 __all__ = [
     "CHANNEL",
@@ -13,6 +20,7 @@ __all__ = [
     "EventState",
     "Handling",
     "Inbox",
+    "InboxListener",
     "LandedEvent",
     "PendingSummary",
 ]

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+CHANNEL = "vixen_inbox"
+"""Notified with the provider's name when a new event lands."""
+
 EventState = Literal["pending", "claimed", "handled", "dead"]
 
 

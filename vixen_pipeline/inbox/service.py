@@ -26,13 +26,11 @@ from sqlalchemy.orm import Session
 from vixen_pipeline.clock import Clock
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.errors import Permanent, Unavailable
-from vixen_pipeline.inbox.model import LandedEvent, PendingSummary
+from vixen_pipeline.inbox.listener import InboxListener
+from vixen_pipeline.inbox.model import CHANNEL, LandedEvent, PendingSummary
 from vixen_pipeline.inbox.queries import InboxQueries
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-CHANNEL = "vixen_inbox"
-"""Notified with the provider's name when a new event lands."""
 
 LAND_SQL = f"""
 WITH landed AS (
@@ -48,7 +46,9 @@ SELECT pg_notify('{CHANNEL}', provider) FROM landed
 MAX_ATTEMPTS = 8
 FIRST_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(minutes=10)
-DEFAULT_LEASE = timedelta(minutes=5)
+DEFAULT_LEASE = timedelta(minutes=1)
+"""How long a claimed event may wait for its handling to begin. While it is handled its row is
+locked, so the lease need not cover the work; after a kill it is all that delays the next try."""
 
 # Never tried events are available at once, whatever the clocks of the two machines say.
 _CLAIMABLE = """
@@ -66,14 +66,17 @@ _BURY = text(
     """
 )
 
+# MATERIALIZED: chosen and locked once, whatever plan the planner makes of the join.
 _CLAIM = text(
     f"""
+    WITH due AS MATERIALIZED (
+      SELECT id FROM landing.webhook_events WHERE {_CLAIMABLE} AND attempts < :max_attempts
+      ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
     UPDATE landing.webhook_events AS e
     SET state = 'claimed', attempts = e.attempts + 1, leased_until = :until, lease_owner = :owner,
         available_at = :now
-    FROM (SELECT id FROM landing.webhook_events WHERE {_CLAIMABLE} AND attempts < :max_attempts
-          ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
-    WHERE e.id = due.id
+    FROM due WHERE e.id = due.id
     RETURNING e.id, e.provider, e.event_id, e.body, e.attempts, e.received_at
     """
 )
@@ -156,6 +159,10 @@ class Inbox(InboxQueries):
     def handling(self, event: LandedEvent) -> Handling:
         """`with inbox.handling(event) as session:` does the work and marks it, in one go."""
         return Handling(self._database, self._clock, event)
+
+    def listening(self) -> InboxListener:
+        """Wakes when something lands; made before claiming, so that nothing is overlooked."""
+        return InboxListener(self._database)
 
     def pending(self, provider: str) -> PendingSummary:
         """What could be claimed now, and when the next retry is due."""
