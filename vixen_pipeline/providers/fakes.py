@@ -99,10 +99,15 @@ class FakeTextModel:
         if isinstance(found, Refused | CutOff):
             return found
         usage = (
-            Usage("fake", "fake-text:input", Decimal(len((system + prompt).split()))),
-            Usage("fake", "fake-text:output", Decimal(len(found.model_dump_json().split()))),
+            _tokens("input", system + prompt),
+            _tokens("output", found.model_dump_json()),
         )
         return Written(cast(T, found), "fake", "fake-text", usage)
+
+
+def _tokens(kind: str, text: str) -> Usage:
+    """Priced like the default model, so that costs can be recorded."""
+    return Usage("anthropic", f"claude-haiku-5-5:{kind}", Decimal(len(text.split())))
 
 
 class FakeEmbedder:
@@ -123,7 +128,7 @@ class FakeEmbedder:
             raise failure
         self.calls.append(tuple(texts))
         words = sum(len(text.split()) for text in texts)
-        usage = (Usage("fake", f"{self._model}:input", Decimal(words)),)
+        usage = (Usage("openai", "text-embedding-3-small:input", Decimal(words)),)
         return [_bag_of_words(text) for text in texts], usage
 
 

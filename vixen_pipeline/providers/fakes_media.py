@@ -119,7 +119,7 @@ class FakeImageModel:
             billed_seconds=self._seconds if status == "succeeded" else None,
             created_at=self._clock.now(),
             input={"prompt": request.prompt, "seed": request.seed},
-            sku="replicate:gpu-l40s",
+            sku="gpu-l40s",
             model=request.model,
         )
 
@@ -168,7 +168,7 @@ class FakeTrainer:
                 status="submitted",
                 created_at=self._clock.now(),
                 input={"seed": request.seed, "token_string": request.trigger_word},
-                sku="replicate:gpu-h100",
+                sku="gpu-h100",
                 model=request.trainer,
                 destination=request.destination,
             )

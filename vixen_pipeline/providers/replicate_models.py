@@ -2,7 +2,8 @@
 
 Belongs here: tables and pure functions over them. Does not: requests. `required` inputs must be in
 the version's own schema; `optional` ones are sent only where it has them, because versions of the
-same model differ (InstantID dropped width and height, for one). Look-up date: 2026-11.
+same model differ (InstantID dropped width and height, for one). Skus are
+those of provider `replicate` in the price book. Look-up date: 2026-11.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from vixen_pipeline.providers.ports import ImageRequest, TrainingRequest
 
 Value = str | int | float | bool
-DEAREST = "replicate:gpu-h100"
+DEAREST = "gpu-h100"
 """Booked for a model whose hardware is not in these tables: never too little."""
 
 
@@ -35,21 +36,19 @@ _JPEG = {"output_format": "jpg", "output_quality": 95, "num_outputs": 1}
 
 _IMAGE_FAMILIES: dict[str, ImageFamily] = {
     "stability-ai/sdxl": ImageFamily(
-        constants={"num_outputs": 1, "apply_watermark": False}, sku="replicate:gpu-l40s"
+        constants={"num_outputs": 1, "apply_watermark": False}, sku="gpu-l40s"
     ),
-    "zsxkib/instant-id": ImageFamily(reference="image", constants=_JPEG, sku="replicate:gpu-l40s"),
-    "zsxkib/flux-pulid": ImageFamily(
-        reference="main_face_image", constants=_JPEG, sku="replicate:gpu-h100"
-    ),
+    "zsxkib/instant-id": ImageFamily(reference="image", constants=_JPEG, sku="gpu-l40s"),
+    "zsxkib/flux-pulid": ImageFamily(reference="main_face_image", constants=_JPEG, sku="gpu-h100"),
     "bytedance/flux-pulid": ImageFamily(
-        reference="main_face_image", constants=_JPEG, sku="replicate:gpu-h100"
+        reference="main_face_image", constants=_JPEG, sku="gpu-h100"
     ),
     "zsxkib/pulid": ImageFamily(
         width="image_width",
         height="image_height",
         reference="main_face_image",
         constants={"output_format": "jpg", "output_quality": 95, "num_samples": 1},
-        sku="replicate:gpu-l40s",
+        sku="gpu-l40s",
     ),
     "black-forest-labs/flux-kontext-dev": ImageFamily(
         negative_prompt=None,
@@ -57,7 +56,7 @@ _IMAGE_FAMILIES: dict[str, ImageFamily] = {
         height=None,
         reference="input_image",
         constants={"output_format": "jpg", "output_quality": 95},
-        sku="replicate:gpu-h100",
+        sku="gpu-h100",
     ),
 }
 _OTHER = ImageFamily(reference="image", constants=_JPEG)
@@ -132,7 +131,7 @@ _SDXL = TrainerFamily(
     resolution="resolution",
     seed="seed",
     constants={"is_lora": True, "input_images_filetype": "zip"},
-    sku="replicate:gpu-a100-large",
+    sku="gpu-h100",
 )
 _FLUX = TrainerFamily(
     images="input_images",
@@ -144,7 +143,7 @@ _FLUX = TrainerFamily(
     seed=None,
     text_resolution=True,
     constants={"autocaption": False},
-    sku="replicate:gpu-h100",
+    sku="gpu-h100",
 )
 
 

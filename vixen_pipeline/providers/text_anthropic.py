@@ -5,12 +5,13 @@ Does not: fallback (text.py), prompts. No temperature: API version 2026-10-21 re
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.providers import http
 from vixen_pipeline.providers.endpoints import Endpoint, anthropic_endpoint
 from vixen_pipeline.providers.failures import edge
-from vixen_pipeline.providers.ports import CutOff, Refused, T, Written
+from vixen_pipeline.providers.ports import CutOff, Refused, T, Usage, Written
 from vixen_pipeline.providers.schemas import anthropic_schema
 from vixen_pipeline.providers.text import read_answer, token_usage
 from vixen_pipeline.settings import Settings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from anthropic.types import Message
 
 PROVIDER = "anthropic"
+LONG_PROMPT_TOKENS = {"claude-haiku-5-5": 100_000}
+"""Prompts beyond this are billed by the model's `-long` skus."""
 
 
 class AnthropicText:
@@ -46,17 +49,7 @@ class AnthropicText:
         return self._read(schema, reply)
 
     def _read(self, schema: type[T], reply: Message) -> Written[T] | Refused | CutOff:
-        counts = reply.usage
-        usage = token_usage(
-            PROVIDER,
-            self._model,
-            {
-                "input": counts.input_tokens,
-                "cached_input": counts.cache_read_input_tokens or 0,
-                "cache_write": counts.cache_creation_input_tokens or 0,
-                "output": counts.output_tokens,
-            },
-        )
+        usage = _usage(self._model, reply)
         raw = "".join(block.text for block in reply.content if block.type == "text")
         if reply.stop_reason == "refusal":
             details = reply.stop_details
@@ -67,6 +60,19 @@ class AnthropicText:
             reason = f"the answer ended early ({reply.stop_reason})"
             return CutOff(reason, raw, PROVIDER, reply.model, usage)
         return read_answer(schema, raw, provider=PROVIDER, model=reply.model, usage=usage)
+
+
+def _usage(model: str, reply: Message) -> tuple[Usage, ...]:
+    """`input_tokens` does not include what was read from or written to the cache."""
+    counts = reply.usage
+    prompt = {
+        "input": counts.input_tokens,
+        "cached_input": counts.cache_read_input_tokens or 0,
+        "cache_write": counts.cache_creation_input_tokens or 0,
+    }
+    long = sum(prompt.values()) > LONG_PROMPT_TOKENS.get(model, sys.maxsize)
+    name = f"{model}-long" if long else model
+    return token_usage(PROVIDER, name, {**prompt, "output": counts.output_tokens})
 
 
 def _client(endpoint: Endpoint, timeout_s: float, concurrency: int) -> anthropic.Anthropic:
