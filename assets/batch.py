@@ -16,40 +16,40 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import Field
 
 from assets.events import StepEvent, is_good, metadata_of, recorded, sentence
-from vixen_pipeline.stages import StageProgress, StageResult, StageSpec
+from vixen_pipeline.stages import Progress, StageProgress, StageResult, StageSpec, no_progress
 
 if TYPE_CHECKING:
+    from assets.system import System
     from vixen_pipeline.services import Services
 
 POLL_SECONDS = 1.0
 TRANSIENT_RETRIES = 2
 TRANSIENT_DELAY = 10.0
 
-
-class BatchConfig(dg.Config):
-    """What an operator may set in the launchpad."""
-
-    wait_seconds: float = Field(
-        default=0.0,
-        ge=0,
-        description="How long to wait for what is under way at a provider. With 0 the run ends at "
-        "once, and the avatar goes on by itself when it is done.",
-    )
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
+Told = Callable[[StageSpec, StageResult], None]
 
 
 @dataclass
 class Batch:
-    """The state of one run. `keys` are partition keys; all of `stages` are in running order."""
+    """The state of one run. `keys` are partition keys; all of `stages` are in running order.
 
-    context: dg.AssetExecutionContext
+    `outputs` are the assets whose ordinary output this step may yield; the others are recorded
+    partition by partition.
+    """
+
+    context: StepContext
     services: Services
+    system: System
     stages: tuple[StageSpec, ...]
     keys: tuple[str, ...]
-    refresh: Callable[[Services], object] | None
-    wait_seconds: float
+    wait_seconds: float = 0.0
+    retry_failed: bool = False
+    outputs: frozenset[str] = frozenset()
+    progress: Progress = no_progress
+    told: Told | None = None
     stopped: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
     failures: list[tuple[StageSpec, StageResult]] = field(
         default_factory=list[tuple[StageSpec, StageResult]]
@@ -58,6 +58,8 @@ class Batch:
 
     def run(self) -> Iterator[StepEvent]:
         """Raises Failure at the end that names every avatar that failed, with its next step."""
+        if self.retry_failed and self.system.forget is not None:
+            self.system.forget(self.services, self.keys, [stage.name for stage in self.stages])
         for stage in self.stages:
             going = [key for key in self.keys if key not in self.stopped]
             if not going:
@@ -72,8 +74,8 @@ class Batch:
         results: dict[str, StageResult] = {}
         asked = keys
         while True:
-            if self.refresh is not None:
-                self.refresh(self.services)
+            if self.system.refresh is not None:
+                self.system.refresh(self.services)
             results |= {r.avatar: r for r in stage.run(self.services, asked, self._progress)}
             asked = [key for key in keys if results[key].outcome == "waiting"]
             if not asked or monotonic() >= give_up:
@@ -89,8 +91,8 @@ class Batch:
         for result in results:
             self._tell(stage, result)
         whole = len(results) == len(self.keys) and all(is_good(stage, r) for r in results)
-        whole = whole and dg.AssetKey(stage.name) in self.context.selected_asset_keys
-        if whole:
+        whole = whole and stage.name in self.outputs
+        if whole and isinstance(self.context, dg.AssetExecutionContext):
             for result in results:
                 self.context.add_asset_metadata(
                     metadata_of(stage, result), asset_key=stage.name, partition_key=result.avatar
@@ -104,6 +106,8 @@ class Batch:
 
     def _tell(self, stage: StageSpec, result: StageResult) -> None:
         """One log line per avatar and stage, and who stops here."""
+        if self.told is not None:
+            self.told(stage, result)
         line = sentence(stage, result)
         if is_good(stage, result):
             self.context.log.info(line)
@@ -116,11 +120,12 @@ class Batch:
         self.context.log.error(line)
 
     def _progress(self, progress: StageProgress) -> None:
-        """About ten log lines per avatar and stage, however many items it has."""
-        tenth = 10 * progress.done // max(progress.total, 1)
+        """A few log lines per avatar and stage, however many items it has: each is an event."""
+        self.progress(progress)
+        quarter = 4 * progress.done // max(progress.total, 1)
         name = f"{progress.stage} {progress.avatar}"
-        if self.logged.get(name) != tenth:
-            self.logged[name] = tenth
+        if self.logged.get(name) != quarter:
+            self.logged[name] = quarter
             self.context.log.debug(f"{name}: {progress.done} of {progress.total}")
 
     def _raise_failures(self) -> None:

@@ -9,46 +9,35 @@ within one operation the others go on, and the failed ones are named.
 
 No `from __future__ import annotations` here: Dagster reads the parameter types of operations.
 """
+# Dagster's config classes are untyped for the checker at this edge.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
 
 import dagster as dg
+from pydantic import Field
 
-from assets.batch import Batch, BatchConfig
+from assets.batch import Batch
 from assets.events import COMPLETED, StepEvent
 from assets.partitions import avatar_partitions
+from assets.system import System
 from resources.core import RESOURCE_KEY, services_of
 from vixen_pipeline.stages import StageSpec
 
-if TYPE_CHECKING:
-    from vixen_pipeline.services import Services
 
-Refresh = Callable[["Services"], object]
-"""Takes in what providers reported since the last look (landed webhooks, polls that are due)."""
+class BatchConfig(dg.Config):
+    """What an operator may set in the launchpad."""
 
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """One system of the pipeline as the Dagster ring sees it.
-
-    `stages` in the order in which they run; `refresh` runs before each stage; `external` names,
-    per stage, what it is made from outside of the asset graph; `pool` bounds the number of
-    concurrent runs.
-    """
-
-    name: str
-    description: str
-    stages: tuple[StageSpec, ...]
-    refresh: Refresh | None = None
-    external: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    pool: str | None = None
-
-    def selected(self, names: Sequence[str] | set[str] | frozenset[str]) -> tuple[StageSpec, ...]:
-        """The stages named, in running order; all of them when none is named."""
-        return tuple(stage for stage in self.stages if not names or stage.name in names)
+    wait_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="How long to wait for what is under way at a provider. With 0 the run ends at "
+        "once, and the avatar goes on by itself when it is done.",
+    )
+    retry_failed: bool = Field(
+        default=False, description="Try again what has failed for good before."
+    )
 
 
 def system_assets(system: System) -> dg.AssetsDefinition:
@@ -71,31 +60,37 @@ def system_assets(system: System) -> dg.AssetsDefinition:
         pool=system.pool,
     )
     def compute(context: dg.AssetExecutionContext, config: BatchConfig) -> Iterator[StepEvent]:
-        targets = {key.to_user_string() for key in context.selected_asset_keys} | {
-            key.asset_key.to_user_string() for key in context.selected_asset_check_keys
-        }
         batch = Batch(
             context=context,
             services=services_of(context),
-            stages=system.selected(targets),
+            system=system,
+            stages=system.selected(_targets(context)),
             keys=tuple(context.partition_keys),
-            refresh=system.refresh,
             wait_seconds=config.wait_seconds,
+            retry_failed=config.retry_failed,
+            outputs=frozenset(key.to_user_string() for key in context.selected_asset_keys),
         )
         yield from batch.run()
 
     return compute
 
 
+def _targets(context: dg.AssetExecutionContext) -> Collection[str]:
+    """The selected assets; a check selected alone stands for its asset, which measures it."""
+    assets = {key.to_user_string() for key in context.selected_asset_keys}
+    checked = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
+    return assets | checked
+
+
 def asset_spec(system: System, stage: StageSpec) -> dg.AssetSpec:
-    owner = stage.owner if stage.owner.startswith("team:") or "@" in stage.owner else None
     schema = ", ".join(f"`{name}`" for name in stage.metadata_schema)
+    owner = stage.owner if stage.owner.startswith("team:") else f"team:{stage.owner}"
     return dg.AssetSpec(
         key=stage.name,
         deps=[*stage.deps, *system.external.get(stage.name, ())],
         description=stage.description,
         group_name=system.name,
-        owners=[owner or f"team:{stage.owner}"],
+        owners=[owner],
         kinds=set(stage.kinds),
         tags={"vixen/system": system.name} | ({"vixen/pool": stage.pool} if stage.pool else {}),
         metadata={
@@ -121,11 +116,4 @@ def check_specs(stage: StageSpec) -> Iterator[dg.AssetCheckSpec]:
         blocking=True,
         description="The stage is complete for the avatar; if not: why, and what to do.",
         partitions_def=avatar_partitions,
-    )
-
-
-def external_asset(key: str, *, system: str, description: str, kinds: set[str]) -> dg.AssetSpec:
-    """Something that others make and an asset starts from; shown in the lineage."""
-    return dg.AssetSpec(
-        key=key, description=description, group_name=system, kinds=kinds, owners=["team:operations"]
     )

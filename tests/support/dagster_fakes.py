@@ -5,13 +5,25 @@ Belongs here: stages whose outcomes a test dictates. Does not: assertions, fixtu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets.factory import System
+from assets.system import OnResult, System
 from vixen_pipeline.clock import ManualClock
 from vixen_pipeline.stages import Check, Meta, Progress, StageProgress, StageResult, StageSpec
+
+
+@dataclass
+class FakeLocks:
+    """One process's view of locks; `taken` are held by somebody else."""
+
+    taken: set[tuple[str, str]] = field(default_factory=set)
+
+    @contextmanager
+    def hold(self, namespace: str, key: str) -> Generator[bool]:
+        yield (namespace, key) not in self.taken
 
 
 @dataclass
@@ -19,8 +31,21 @@ class FakeServices:
     """Stands where `Services` stand; the fake stages keep what they made here."""
 
     clock: ManualClock = field(default_factory=ManualClock)
+    locks: FakeLocks = field(default_factory=FakeLocks)
+    avatars: list[str] = field(default_factory=list)
     made: set[tuple[str, str]] = field(default_factory=set)
+    gave_up: set[tuple[str, str]] = field(default_factory=set)
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    lands_later: list[list[str]] = field(default_factory=list)
+    breaks: Exception | None = None
+
+    def ready(self, stage: StageSpec) -> list[str]:
+        return [
+            key
+            for key in self.avatars
+            if (stage.name, key) not in self.made | self.gave_up
+            and all((dep, key) in self.made for dep in stage.deps)
+        ]
 
 
 Say = Callable[[str, str], StageResult | None]
@@ -83,12 +108,41 @@ def failed(key: str, *, permanent: bool = True) -> StageResult:
 
 def fake_system(say: Say = lambda _stage, _key: None) -> System:
     """first → second → third, all per avatar."""
+    stages = (
+        fake_stage("first", (), say),
+        fake_stage("second", ("first",), say),
+        fake_stage("third", ("second",), say),
+    )
+
+    def advance(
+        services: Any,
+        keys: Sequence[str] | None,
+        stages: Sequence[StageSpec],
+        progress: Progress,
+        on_result: OnResult,
+    ) -> None:
+        if services.breaks is not None:
+            raise services.breaks
+        for stage in stages:
+            ready = [key for key in services.ready(stage) if keys is None or key in keys]
+            for result in stage.run(services, ready, progress) if ready else []:
+                if result.outcome == "failed":
+                    services.gave_up.add((stage.name, result.avatar))
+                on_result(stage.name, result)
+
+    def has_work(services: Any) -> bool:
+        if services.lands_later:
+            services.avatars += services.lands_later.pop(0)
+        return any(services.ready(stage) for stage in stages)
+
+    def completed(services: Any) -> dict[str, set[str]]:
+        return {s.name: {key for name, key in services.made if name == s.name} for s in stages}
+
     return System(
         name="fakes",
         description="Three made-up stages.",
-        stages=(
-            fake_stage("first", (), say),
-            fake_stage("second", ("first",), say),
-            fake_stage("third", ("second",), say),
-        ),
+        stages=stages,
+        advance=advance,
+        has_work=has_work,
+        completed=completed,
     )
