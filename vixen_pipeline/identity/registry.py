@@ -1,7 +1,8 @@
 """Avatars: specs landed by people, registered as avatars with a key that never changes.
 
 Belongs here: landing, registering, looking up, archiving; every query on avatars that other
-stages need. Does not: parsing files (spec_parse), the state of an avatar (status).
+stages need. Does not: files (spec_files, spec_parse), the stage (avatars), what an avatar waits
+for (status).
 
 Landing writes receipts (landing.avatar_specs), registering turns the newest receipt of each key
 into a row of vixen.avatars. Both are one transaction: killed anywhere, nothing is half there.
@@ -23,6 +24,9 @@ from vixen_pipeline.db.models import Avatar, LandedSpec, StageAttempt
 from vixen_pipeline.errors import Busy, InvalidInput, NotFound
 from vixen_pipeline.identity.digests import appearance_digest, persona_digest, spec_digest
 from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
+from vixen_pipeline.identity.spec_consents import consents_on_record
+from vixen_pipeline.identity.spec_errors import show_path
+from vixen_pipeline.identity.spec_policy import policy_problems
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
@@ -62,10 +66,11 @@ class AvatarRef:
 def land_specs(services: Services, parsed: Sequence[ParsedSpec]) -> list[LandResult]:
     """Land all of `parsed` in one transaction, or none of them; results in the same order.
 
-    Raises InvalidInput that names every problem: a handle that is taken, two files with one handle.
+    Raises InvalidInput that names every problem: a handle that is taken, two specs with one
+    handle, wording that the policy refuses (asked again here: this is the door).
     """
     with services.database.begin() as session:
-        problems = handle_problems(session, parsed)
+        problems = [*_policy_lines(session, parsed), *handle_problems(session, parsed)]
         if problems:
             raise InvalidInput("avatar specs", problems, next_step="Nothing was written.")
         # In the order of handles, so that two of these at once cannot deadlock.
@@ -183,6 +188,15 @@ def set_archived(services: Services, key: str, *, archived: bool) -> bool:
             .returning(Avatar.id)
         ).all()
     return bool(changed)
+
+
+def _policy_lines(session: Session, parsed: Sequence[ParsedSpec]) -> list[str]:
+    consents = consents_on_record(session)
+    return [
+        f"{item.source}: {show_path(path)}: {reason}"
+        for item in parsed
+        for path, reason in policy_problems(item.spec.document(), consents)
+    ]
 
 
 def _taken(item: ParsedSpec, owner: str) -> str:
