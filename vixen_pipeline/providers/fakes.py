@@ -126,6 +126,8 @@ class FakeEmbedder:
         failure, self.fail_next = self.fail_next, None
         if failure is not None:
             raise failure
+        if not texts:
+            return [], ()
         self.calls.append(tuple(texts))
         words = sum(len(text.split()) for text in texts)
         usage = (Usage("openai", "text-embedding-3-small:input", Decimal(words)),)
