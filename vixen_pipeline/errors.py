@@ -36,7 +36,10 @@ class VixenError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        return f"{self.message} {self.next_step}" if self.next_step else self.message
+        if not self.next_step:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?", ":")) else "."
+        return f"{self.message}{stop} {self.next_step}"
 
 
 class UserError(VixenError):
