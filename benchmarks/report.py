@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Result:
 
     @property
     def ratio(self) -> float:
+        if self.limit == 0:
+            return 0.0 if self.value == 0 else math.inf
         return self.value / self.limit
 
     @property
