@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -50,18 +51,36 @@ def limits(concurrency: int) -> httpx.Limits:
     )
 
 
-def limits2(concurrency: int) -> httpx2.Limits:
-    """The same for the SDKs that stand on httpx2."""
+def client2(base_url: str, concurrency: int) -> httpx2.Client:
+    """The client under the SDKs that stand on httpx2. They set their own time-outs per request."""
     import httpx2
 
-    return httpx2.Limits(
-        max_connections=concurrency + 2,
-        max_keepalive_connections=concurrency + 2,
-        keepalive_expiry=KEEPALIVE_S,
+    return httpx2.Client(
+        limits=httpx2.Limits(
+            max_connections=concurrency + 2,
+            max_keepalive_connections=concurrency + 2,
+            keepalive_expiry=KEEPALIVE_S,
+        ),
+        follow_redirects=True,
+        trust_env=not is_loopback(base_url),
     )
 
 
-def edge_transport(concurrency: int) -> httpx.BaseTransport:
+def is_loopback(url: str) -> bool:
+    """This machine (the sandbox): never by way of the proxy that the environment names."""
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def _proxy(url: str) -> str | None:
+    """The environment's proxy for `url`. httpx reads it only where it makes its own transport."""
+    parts = urlsplit(url)
+    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def edge_transport(base_url: str, concurrency: int) -> httpx.BaseTransport:
     """A transport that raises StatusError for 400 and above, headers and body included.
 
     It sits below the SDK's own retry machine, which therefore sees no retryable answer: ours is
@@ -82,7 +101,7 @@ def edge_transport(concurrency: int) -> httpx.BaseTransport:
                 response.close()
             raise StatusError(response.status_code, response.headers, body)
 
-    return EdgeTransport(limits=limits(concurrency))
+    return EdgeTransport(limits=limits(concurrency), proxy=_proxy(base_url))
 
 
 class Once(Generic[V]):
@@ -111,7 +130,7 @@ class Downloader:
         self._provider = provider
         self._origin = origin(base_url)
         self._key = key
-        self._client = Once(lambda: _download_client(timeout_s, concurrency))
+        self._client = Once(lambda: _download_client(base_url, timeout_s, concurrency))
 
     def to_bytes(self, url: str, max_bytes: int) -> bytes:
         """The whole output. Permanent when it is gone, too large or not fetchable."""
@@ -168,7 +187,7 @@ class Downloader:
             )
 
 
-def _download_client(timeout_s: float, concurrency: int) -> httpx.Client:
+def _download_client(base_url: str, timeout_s: float, concurrency: int) -> httpx.Client:
     import httpx
 
     return httpx.Client(
@@ -176,6 +195,7 @@ def _download_client(timeout_s: float, concurrency: int) -> httpx.Client:
         limits=limits(concurrency),
         follow_redirects=True,
         max_redirects=_REDIRECTS,
+        trust_env=not is_loopback(base_url),
     )
 
 

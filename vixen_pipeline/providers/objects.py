@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from vixen_pipeline.errors import Permanent, Unavailable
 from vixen_pipeline.providers.endpoints import ObjectsEndpoint, objects_endpoint
-from vixen_pipeline.providers.http import CONNECT_S, Once
+from vixen_pipeline.providers.http import CONNECT_S, Once, is_loopback
 from vixen_pipeline.providers.ports import ObjectStore, StoredObject
 from vixen_pipeline.settings import Settings
 
@@ -277,6 +277,8 @@ def _client(endpoint: ObjectsEndpoint, connections: int, read_timeout_s: float) 
             read_timeout=read_timeout_s,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
             max_pool_connections=connections,
+            # An empty mapping means none at all; None means those of the environment.
+            proxies={} if endpoint.url and is_loopback(endpoint.url) else None,
         ),
     )
 

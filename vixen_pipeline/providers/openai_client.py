@@ -31,7 +31,7 @@ def openai_client(settings: Settings) -> OpenAIClient:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=openai.Timeout(settings.text_timeout_s, connect=http.CONNECT_S),
-            http_client=openai.DefaultHttpxClient(limits=http.limits2(settings.text_concurrency)),
+            http_client=http.client2(endpoint.base_url, settings.text_concurrency),
         )
 
     return http.Once(make)

@@ -82,7 +82,7 @@ class ReplicateApi:
             api_token=self._endpoint.key,
             base_url=self._endpoint.base_url,
             timeout=http.timeout(self._timeout_s),
-            transport=http.edge_transport(self._concurrency),
+            transport=http.edge_transport(self._endpoint.base_url, self._concurrency),
         )
 
     def call(

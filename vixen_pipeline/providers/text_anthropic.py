@@ -83,7 +83,7 @@ def _client(endpoint: Endpoint, timeout_s: float, concurrency: int) -> anthropic
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=anthropic.Timeout(timeout_s, connect=http.CONNECT_S),
-        http_client=anthropic.DefaultHttpxClient(limits=http.limits2(concurrency)),
+        http_client=http.client2(endpoint.base_url, concurrency),
     )
 
 
