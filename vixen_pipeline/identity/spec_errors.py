@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.identity.spec import AvatarSpec
-from vixen_pipeline.identity.yaml_reader import Path
+from vixen_pipeline.identity.yaml_reader import FieldPath
 
 _NOT_TEXT = "is not text (put it in quotes)"
 _KINDS = {
@@ -36,16 +36,16 @@ _KINDS = {
 }
 
 
-def describe_errors(error: ValidationError) -> list[tuple[Path, str]]:
+def describe_errors(error: ValidationError) -> list[tuple[FieldPath, str]]:
     """The path and the reason (with the allowed values) of each error, in the file's order."""
-    found: list[tuple[Path, str]] = []
+    found: list[tuple[FieldPath, str]] = []
     for details in error.errors(include_url=False):
         path = details["loc"]
         found.append((path, _reason(path, details)))
     return found
 
 
-def show_path(path: Path) -> str:
+def show_path(path: FieldPath) -> str:
     """`personality.traits[2]`; strange keys are quoted."""
     shown = ""
     for part in path:
@@ -57,7 +57,7 @@ def show_path(path: Path) -> str:
     return shown or "the document"
 
 
-def _reason(path: Path, details: ErrorDetails) -> str:
+def _reason(path: FieldPath, details: ErrorDetails) -> str:
     kind = details["type"]
     if kind == "vixen":
         return str(details["ctx"]["reason"])  # pyright: ignore[reportTypedDictNotRequiredAccess]
@@ -78,7 +78,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _unknown_key(path: Path) -> str:
+def _unknown_key(path: FieldPath) -> str:
     name = str(path[-1])
     known = list(_properties(_node(path[:-1])))
     near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
@@ -86,7 +86,7 @@ def _unknown_key(path: Path) -> str:
     return f"is not a known key{hint}; allowed: {', '.join(known)}"
 
 
-def allowed_values(path: Path) -> str:
+def allowed_values(path: FieldPath) -> str:
     """What may stand at `path`, in words."""
     return _describe(_node(path))
 
@@ -114,7 +114,7 @@ def _properties(node: Mapping[str, object]) -> Mapping[str, Mapping[str, object]
     return cast("Mapping[str, Mapping[str, object]]", node.get("properties", {}))
 
 
-def _node(path: Path) -> Mapping[str, object]:
+def _node(path: FieldPath) -> Mapping[str, object]:
     node = _resolve(_schema())
     for part in path:
         if isinstance(part, int):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import cast
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from vixen_pipeline.identity.json_reader import is_json, read_json
 from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
 from vixen_pipeline.identity.spec_errors import describe_errors, show_path
 from vixen_pipeline.identity.spec_policy import Consents, policy_problems
-from vixen_pipeline.identity.yaml_reader import MAX_BYTES, Document, Path, read_yaml
+from vixen_pipeline.identity.yaml_reader import MAX_BYTES, Document, FieldPath, read_yaml
 
 NO_CONSENTS: Consents = {}
 NEXT_STEP = "Nothing was written; the format: `vixen avatar schema`, examples/avatars/."
@@ -35,7 +35,7 @@ def parse_spec(data: bytes, source: str, consents: Consents = NO_CONSENTS) -> Pa
 
 
 def parse_files(
-    paths: Sequence[FilePath], consents: Consents = NO_CONSENTS
+    paths: Sequence[Path], consents: Consents = NO_CONSENTS
 ) -> tuple[list[ParsedSpec], list[str]]:
     """The valid specs of `paths`, and the problems of all others; never raises for bad input."""
     parsed: list[ParsedSpec] = []
@@ -52,7 +52,7 @@ def parse_files(
     return parsed, problems
 
 
-def _read(path: FilePath) -> tuple[bytes | None, str]:
+def _read(path: Path) -> tuple[bytes | None, str]:
     """The bytes of a file, or why they cannot be had. Never reads more than the limit."""
     try:
         status = path.stat()
@@ -94,12 +94,12 @@ def _parse(data: bytes, source: str, consents: Consents) -> tuple[list[str], Ava
 
 def _judge(
     document: Document, consents: Consents
-) -> tuple[list[tuple[Path, str]], AvatarSpec | None]:
+) -> tuple[list[tuple[FieldPath, str]], AvatarSpec | None]:
     """Problems in the order of the lines they are in."""
     mapping = cast("dict[str, object]", document.value)
     # "$schema" is how JSON files tell editors their schema.
     value = {name: item for name, item in mapping.items() if name != "$schema"}
-    found: list[tuple[Path, str]] = []
+    found: list[tuple[FieldPath, str]] = []
     spec: AvatarSpec | None = None
     try:
         spec = AvatarSpec.model_validate(value)
@@ -109,7 +109,7 @@ def _judge(
     return sorted(found, key=lambda item: document.line(item[0]) or 0), spec
 
 
-def _at(source: str, document: Document, path: Path, reason: str) -> str:
+def _at(source: str, document: Document, path: FieldPath, reason: str) -> str:
     return _line(source, document.line(path), f"{show_path(path)}: {reason}")
 
 

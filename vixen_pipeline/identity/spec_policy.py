@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from vixen_pipeline.identity.yaml_reader import Path
+from vixen_pipeline.identity.yaml_reader import FieldPath
 from vixen_pipeline.safety.disclosure import disclosure_problem
 from vixen_pipeline.safety.policy import Door, check_text
 
@@ -21,13 +21,13 @@ _LIMITS = {("personality", "hard_limits"), ("personality", "prohibited_topics")}
 _CODES = {("version",), ("locale",), ("languages",), ("time_zone",), ("prices",), ("likeness",)}
 
 
-def policy_problems(document: object, consents: Consents) -> list[tuple[Path, str]]:
+def policy_problems(document: object, consents: Consents) -> list[tuple[FieldPath, str]]:
     """The path and reason of each breach in the plain `document` of a spec.
 
     `consents` are all recorded ones; only the one that the spec declares allows anything.
     """
     reference = _declared_consent(document)
-    found: list[tuple[Path, str]] = []
+    found: list[tuple[FieldPath, str]] = []
     allowed: list[str] = []
     if reference is not None:
         person = consents.get(reference)
@@ -60,7 +60,7 @@ def _declared_consent(document: object) -> str | None:
     return reference.strip() if isinstance(reference, str) else None
 
 
-def _texts(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+def _texts(value: object, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):

@@ -31,7 +31,7 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 MAX_PROBLEMS = 50
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}\.[0-9]{1,17}(?:[eE][-+]?[0-9]{1,2})?")
@@ -53,11 +53,11 @@ class Document:
     """
 
     value: object = None
-    lines: dict[Path, int] = field(default_factory=dict[Path, int])
+    lines: dict[FieldPath, int] = field(default_factory=dict[FieldPath, int])
     problems: list[Problem] = field(default_factory=list[Problem])
     complete: bool = False
 
-    def line(self, path: Path) -> int | None:
+    def line(self, path: FieldPath) -> int | None:
         """The line of `path` or of the nearest thing around it."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
@@ -69,7 +69,7 @@ class Document:
 class _Frame:
     """A collection that is being filled."""
 
-    path: Path
+    path: FieldPath
     mapping: dict[str, object] | None
     sequence: list[object] | None
     key: str | None = None
@@ -182,7 +182,7 @@ class _Builder:
                 event.start_mark.line + 1, f"uses the tag {tag!s:.60}; allowed: plain values"
             )
 
-    def _path_of_next(self) -> Path:
+    def _path_of_next(self) -> FieldPath:
         if not self._frames:
             return ()
         frame = self._frames[-1]
