@@ -143,7 +143,7 @@ def test_a_crash_before_the_commit_leaves_no_half_avatar(
 ) -> None:
     registry.land_specs(core, [parsed(), parsed("mira.yaml", handle="mira")])
     calls: list[str] = []
-    real = registry._register
+    real = registry.register
 
     def dies_on_the_second(session: object, row: LandedSpec, now: object) -> None:
         calls.append(row.avatar_key)
@@ -151,7 +151,7 @@ def test_a_crash_before_the_commit_leaves_no_half_avatar(
             raise SystemExit("killed")
         real(session, row, now)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(registry, "_register", dies_on_the_second)
+    monkeypatch.setattr(registry, "register", dies_on_the_second)
     with pytest.raises(SystemExit):
         registry.register_landed(core)
     with database.begin() as session:

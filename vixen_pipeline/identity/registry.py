@@ -13,16 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from vixen_pipeline.db.base import Json
-from vixen_pipeline.db.models import Avatar, LandedSpec, StageAttempt
-from vixen_pipeline.errors import Busy, InvalidInput, NotFound
-from vixen_pipeline.identity.digests import appearance_digest, persona_digest, spec_digest
+from vixen_pipeline.db.models import Avatar, LandedSpec
+from vixen_pipeline.errors import InvalidInput, NotFound
+from vixen_pipeline.identity.registry_rows import LandResult, handle_problems, land, register
 from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
 from vixen_pipeline.identity.spec_consents import consents_on_record
 from vixen_pipeline.identity.spec_errors import show_path
@@ -30,20 +28,6 @@ from vixen_pipeline.identity.spec_policy import policy_problems
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
-
-PERSONAS = "personas"
-
-LandOutcome = Literal["added", "updated", "unchanged"]
-
-
-@dataclass(frozen=True, slots=True)
-class LandResult:
-    """What landing did with one spec. `version` counts the specs of this key, from 1."""
-
-    key: str
-    version: int
-    outcome: LandOutcome
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +59,8 @@ def land_specs(services: Services, parsed: Sequence[ParsedSpec]) -> list[LandRes
             raise InvalidInput("avatar specs", problems, next_step="Nothing was written.")
         # In the order of handles, so that two of these at once cannot deadlock.
         order = sorted(range(len(parsed)), key=lambda i: parsed[i].spec.handle)
-        landed = {i: _land(session, parsed[i], services.clock.now()) for i in order}
+        landed = {i: land(session, parsed[i], services.clock.now()) for i in order}
     return [landed[i] for i in range(len(parsed))]
-
-
-def handle_problems(session: Session, parsed: Sequence[ParsedSpec]) -> list[str]:
-    """One line per spec whose handle belongs to another avatar, here or in the database."""
-    handles = {item.spec.handle for item in parsed}
-    owners: dict[str, str] = {
-        row.handle: row.avatar_key
-        for row in session.scalars(
-            select(LandedSpec).where(LandedSpec.handle.in_(handles), LandedSpec.version == 1)
-        )
-    }
-    problems: list[str] = []
-    first: dict[str, ParsedSpec] = {}
-    for item in parsed:
-        spec = item.spec
-        owner = owners.get(spec.handle)
-        if owner is not None and owner != spec.key:
-            problems.append(_taken(item, owner))
-        earlier = first.setdefault(spec.handle, item)
-        if earlier is not item and spec_digest(earlier.spec) != spec_digest(spec):
-            problems.append(
-                f"{item.source}: handle: {spec.handle!r} is also in {earlier.source}; "
-                "allowed: each handle once"
-            )
-    return problems
 
 
 def pending_landed_keys(session: Session) -> list[str]:
@@ -130,7 +89,7 @@ def register_landed(services: Services) -> list[str]:
         ).all()
         newest = {row.avatar_key: row for row in sorted(rows, key=lambda row: row.version)}
         for key in sorted(newest):
-            _register(session, newest[key], now)
+            register(session, newest[key], now)
         session.execute(
             update(LandedSpec)
             .where(LandedSpec.id.in_([row.id for row in rows]))
@@ -146,6 +105,12 @@ def avatar_refs(services: Services, keys: Sequence[str] | None = None) -> dict[s
         query = query.where(Avatar.key.in_(keys))
     with services.database.begin() as session:
         return {row.key: _ref(row) for row in session.scalars(query)}
+
+
+def avatar_keys(services: Services) -> list[str]:
+    """The keys of all registered avatars, archived ones too, oldest first."""
+    with services.database.begin() as session:
+        return list(session.scalars(select(Avatar.key).order_by(Avatar.id)))
 
 
 def avatar_ref(services: Services, key: str) -> AvatarRef:
@@ -197,81 +162,6 @@ def _policy_lines(session: Session, parsed: Sequence[ParsedSpec]) -> list[str]:
         for item in parsed
         for path, reason in policy_problems(item.spec.document(), consents)
     ]
-
-
-def _taken(item: ParsedSpec, owner: str) -> str:
-    spec = item.spec
-    reason = f"{item.source}: handle: {spec.handle!r} is taken by {owner}; allowed: a new handle"
-    return f"{reason} (the niche of a handle never changes: another niche is another avatar)"
-
-
-def _land(session: Session, item: ParsedSpec, now: datetime) -> LandResult:
-    """Insert the next version unless the newest says the same; unique indexes settle races."""
-    spec, digest = item.spec, spec_digest(item.spec)
-    for _ in range(50):
-        newest = session.scalars(
-            select(LandedSpec)
-            .where(LandedSpec.avatar_key == spec.key)
-            .order_by(LandedSpec.version.desc())
-            .limit(1)
-        ).first()
-        if newest is not None and newest.digest == digest:
-            return LandResult(spec.key, newest.version, "unchanged", item.source)
-        version = newest.version + 1 if newest else 1
-        values: Json = {
-            "avatar_key": spec.key,
-            "niche": spec.niche,
-            "handle": spec.handle,
-            "version": version,
-            "digest": digest,
-            "document": spec.document(),
-            "source": item.source,
-            "landed_at": now,
-        }
-        statement = insert(LandedSpec).values(values).on_conflict_do_nothing()
-        if session.execute(statement.returning(LandedSpec.id)).first() is not None:
-            outcome: LandOutcome = "updated" if newest else "added"
-            return LandResult(spec.key, version, outcome, item.source)
-        # Somebody else landed this handle meanwhile: either our key, or it is taken now.
-        problems = handle_problems(session, [item])
-        if problems:
-            raise InvalidInput("avatar specs", problems, next_step="Nothing was written.")
-    raise Busy(f"{spec.key} is being changed by others without end.", next_step="Try again.")
-
-
-def _register(session: Session, row: LandedSpec, now: datetime) -> None:
-    spec = AvatarSpec.model_validate(row.document)
-    before = session.scalars(select(Avatar).where(Avatar.key == row.avatar_key)).first()
-    values: Json = {
-        "display_name": spec.name,
-        "spec_id": row.id,
-        "spec_version": row.version,
-        "spec": row.document,
-        "persona_digest": persona_digest(spec),
-        "appearance_digest": appearance_digest(spec),
-        "updated_at": now,
-    }
-    identity: Json = {"key": row.avatar_key, "niche": row.niche, "handle": row.handle}
-    session.execute(
-        insert(Avatar)
-        .values(**identity, **values, created_at=now)
-        .on_conflict_do_update(
-            index_elements=[Avatar.key],
-            set_=values,
-            where=Avatar.spec_version < row.version,
-        )
-    )
-    if before is not None:
-        _forget_failures(session, before, values)
-
-
-def _forget_failures(session: Session, before: Avatar, values: Json) -> None:
-    """A stage that failed for good may be tried again once what it is made from has changed."""
-    of_avatar = delete(StageAttempt).where(StageAttempt.avatar_id == before.id)
-    if before.persona_digest != values["persona_digest"]:
-        session.execute(of_avatar.where(StageAttempt.stage == PERSONAS))
-    if before.appearance_digest != values["appearance_digest"]:
-        session.execute(of_avatar.where(StageAttempt.stage != PERSONAS))
 
 
 def _ref(row: Avatar) -> AvatarRef:
