@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 
 USD_QUANTUM = Decimal("0.00000001")
 """Provider costs are kept to 1e-8 USD: one cached token of the cheapest model costs 1e-8."""
@@ -24,8 +25,9 @@ def largest_remainder(total: int, weights: Sequence[Decimal | int]) -> list[int]
     Ties go to the earlier position. Raises ValueError for a negative total, a negative weight, or
     weights that sum to zero.
     """
-    exact_weights = [Decimal(weight) for weight in weights]
-    weight_sum = sum(exact_weights, Decimal(0))
+    # Fractions: a quotient cut to 28 digits could round up to a unit that is not there.
+    exact_weights = [Fraction(weight) for weight in weights]
+    weight_sum = sum(exact_weights, Fraction(0))
     if total < 0 or weight_sum <= 0 or any(weight < 0 for weight in exact_weights):
         raise ValueError("total and weights must be non-negative, and some weight positive")
     exact = [weight * total / weight_sum for weight in exact_weights]

@@ -5,11 +5,17 @@ Belongs here: plumbing. Does not: fixtures (conftest.py), assertions about behav
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import uvicorn
@@ -50,3 +56,29 @@ def wait_until(condition: Callable[[], V], *, seconds: float = 30, every: float 
         if time.monotonic() > end:
             raise TimeoutError(f"not true within {seconds} s: {condition}")
         time.sleep(every)
+
+
+def load_script(path: Path) -> ModuleType:
+    """A Python file that tests also run as a process of its own, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def running_script(path: Path, *arguments: str) -> Generator[subprocess.Popen[bytes]]:
+    """A test's script as a process of its own, with pipes; killed at the end if it still runs."""
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

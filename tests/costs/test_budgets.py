@@ -1,0 +1,313 @@
+"""A budget is never passed, however many runs spend at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from vixen_pipeline.clock import ManualClock
+from vixen_pipeline.costs import CostFilter, Costs, PaidCall, PriceBook
+from vixen_pipeline.db.session import Database
+from vixen_pipeline.errors import BudgetExceeded, NotFound
+from vixen_pipeline.providers.ports import Usage
+from vixen_pipeline.settings import Settings
+
+EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+NewCosts = Callable[[], Costs]
+
+_AVATAR = text(
+    """
+    WITH spec AS (
+      INSERT INTO landing.avatar_specs (avatar_key, niche, handle, version, digest, document,
+                                        source)
+      VALUES (:niche || ':' || :handle, :niche, :handle, 1, '', '{}', 'test') RETURNING id)
+    INSERT INTO vixen.avatars (key, niche, handle, display_name, spec_id, spec_version, spec,
+                               persona_digest, appearance_digest)
+    SELECT :niche || ':' || :handle, :niche, :handle, :handle, id, 1, '{}', '', '' FROM spec
+    RETURNING id
+    """
+)
+
+
+def add_avatar(database: Database, handle: str, niche: str = "fitness") -> int:
+    with database.begin() as session:
+        return session.execute(_AVATAR, {"niche": niche, "handle": handle}).scalar_one()
+
+
+def seconds(count: Decimal | int | str) -> tuple[Usage, ...]:
+    """h100 seconds; 1000 of them cost 1.525 USD."""
+    return (Usage("replicate", "gpu-h100", Decimal(count)),)
+
+
+def call(key: str, avatar_id: int | None, usages: tuple[Usage, ...] = seconds(1000)) -> PaidCall:
+    return PaidCall(key, avatar_id, None, "trainings", usages)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(EVENING)
+
+
+@pytest.fixture
+def luna(database: Database) -> int:
+    return add_avatar(database, "luna")
+
+
+@pytest.fixture
+def new_costs(database: Database, settings: Settings, clock: ManualClock) -> NewCosts:
+    limited = settings.model_copy(
+        update={"budget_avatar_usd": Decimal(10), "budget_day_usd": Decimal(25)}
+    )
+    return lambda: Costs(database, PriceBook.load(), limited, clock, "run-1")
+
+
+@pytest.fixture
+def costs(new_costs: NewCosts) -> Costs:
+    return new_costs()
+
+
+def left(costs: Costs, avatar_id: int | None) -> dict[str, Decimal]:
+    return {state.scope: state.left for state in costs.budgets(avatar_id)}
+
+
+def all_at_once(actions: list[Callable[[], None]]) -> list[BudgetExceeded]:
+    refused: list[BudgetExceeded] = []
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], None]) -> None:
+        barrier.wait()
+        try:
+            action()
+        except BudgetExceeded as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refused
+
+
+# ---- refusing -----------------------------------------------------------------------------------
+
+
+def test_eight_runs_at_once_cannot_pass_an_avatars_budget_together(
+    new_costs: NewCosts, luna: int
+) -> None:
+    def spend(number: int) -> Callable[[], None]:
+        costs = new_costs()
+        return lambda: _spend(costs, f"call-{number}", luna, Decimal(3))
+
+    refused = all_at_once([spend(number) for number in range(8)])
+    assert len(refused) == 5
+    assert left(new_costs(), luna)["avatar"] == Decimal(1)
+
+
+def _spend(costs: Costs, key: str, avatar_id: int | None, amount: Decimal) -> None:
+    costs.reserve(avatar_id, key, amount)
+
+
+def test_eight_runs_of_different_avatars_cannot_pass_the_days_budget_together(
+    database: Database, new_costs: NewCosts
+) -> None:
+    avatars = [add_avatar(database, f"a{number}") for number in range(8)]
+
+    def spend(avatar_id: int) -> Callable[[], None]:
+        costs = new_costs()
+        return lambda: _spend(costs, f"call-{avatar_id}", avatar_id, Decimal(4))
+
+    refused = all_at_once([spend(avatar_id) for avatar_id in avatars])
+    assert len(refused) == 2
+    assert all("budget of this UTC day, 25.00 USD" in str(error) for error in refused)
+
+
+def test_spending_while_recording_never_passes_the_budget(new_costs: NewCosts, luna: int) -> None:
+    """Between reservation and entry the money is counted once: not twice, not never."""
+
+    def spend(number: int) -> Callable[[], None]:
+        costs = new_costs()
+
+        def run() -> None:
+            for round_ in range(6):
+                key = f"call-{number}-{round_}"
+                with costs.reserved(luna, key, costs.quote(seconds(500))):
+                    costs.record([call(key, luna, seconds(500))])
+
+        return run
+
+    all_at_once([spend(number) for number in range(8)])
+    spent = new_costs().spent(luna)
+    assert Decimal(10) - costs_of(500) < spent <= Decimal(10)
+
+
+def costs_of(count: int) -> Decimal:
+    return Decimal("0.001525") * count
+
+
+def test_the_refusal_names_who_how_much_and_what_to_do(costs: Costs, luna: int) -> None:
+    costs.record([call("t-1", luna)])
+    with costs.reserved(luna, "t-2", Decimal(2)), pytest.raises(BudgetExceeded) as raised:
+        costs.reserve(luna, "t-3", Decimal(7))
+    assert str(raised.value) == (
+        "the budget of fitness:luna, 10.00 USD, would be passed: 1.5250 spent, 2.0000 reserved,"
+        " 7.0000 asked for. Raise VIXEN_BUDGET_AVATAR_USD or its row in vixen.budgets."
+    )
+    assert left(costs, luna)["avatar"] == Decimal("8.475")
+
+
+def test_the_budget_may_be_used_up_to_the_last_fraction(costs: Costs, luna: int) -> None:
+    costs.reserve(luna, "all", Decimal(10))
+    with pytest.raises(BudgetExceeded):
+        costs.reserve(luna, "more", Decimal("0.00000001"))
+    costs.reserve(luna, "free", Decimal(0))
+
+
+def test_an_avatars_own_budget_overrides_the_settings(costs: Costs, luna: int) -> None:
+    costs.set_budget(luna, Decimal(20))
+    costs.reserve(luna, "t-1", Decimal(15))
+    costs.release("t-1")
+    costs.set_budget(luna, None)
+    with pytest.raises(BudgetExceeded):
+        costs.reserve(luna, "t-1", Decimal(15))
+    costs.set_budget(None, Decimal(1))
+    costs.set_budget(None, Decimal(2))
+    assert left(costs, None) == {"day": Decimal(2)}
+
+
+def test_the_day_ends_at_midnight_utc_and_the_avatars_total_does_not(
+    costs: Costs, luna: int, clock: ManualClock
+) -> None:
+    costs.record([call("t-1", luna)])
+    clock.advance(timedelta(minutes=31))
+    assert left(costs, luna) == {"avatar": Decimal("8.475"), "day": Decimal(25)}
+
+
+# ---- reservations -------------------------------------------------------------------------------
+
+
+def test_a_reservation_is_given_back_when_the_call_fails(costs: Costs, luna: int) -> None:
+    with pytest.raises(ZeroDivisionError), costs.reserved(luna, "t-1", Decimal(9)):
+        assert left(costs, luna)["avatar"] == Decimal(1)
+        raise ZeroDivisionError
+    assert left(costs, luna)["avatar"] == Decimal(10)
+
+
+def test_the_reservation_of_a_dead_process_expires(
+    costs: Costs, luna: int, clock: ManualClock
+) -> None:
+    costs.reserve(luna, "t-1", Decimal(9))
+    clock.advance(timedelta(minutes=16))
+    costs.reserve(luna, "t-2", Decimal(9))
+
+
+def test_reserving_the_same_call_again_counts_it_once(costs: Costs, luna: int) -> None:
+    costs.reserve(luna, "t-1", Decimal(9))
+    with costs.reserved(luna, "t-1", Decimal(8)):
+        assert left(costs, luna)["avatar"] == Decimal(2)
+    assert left(costs, luna)["avatar"] == Decimal(10)
+
+
+def test_the_end_of_an_old_run_does_not_release_what_a_newer_one_reserved(
+    costs: Costs, luna: int, clock: ManualClock
+) -> None:
+    with costs.reserved(luna, "t-1", Decimal(3)):
+        clock.advance(timedelta(minutes=20))
+        costs.reserve(luna, "t-1", Decimal(4))
+    assert left(costs, luna)["avatar"] == Decimal(6)
+
+
+def test_a_long_reservation_lives_until_its_call_is_recorded(
+    costs: Costs, luna: int, clock: ManualClock
+) -> None:
+    costs.reserve(luna, "t-1", Decimal(3), timedelta(hours=4))
+    clock.advance(timedelta(hours=3))
+    assert left(costs, luna)["avatar"] == Decimal(7)
+    costs.record([call("t-1", luna)])
+    assert left(costs, luna)["avatar"] == Decimal("8.475")
+
+
+# ---- entries ------------------------------------------------------------------------------------
+
+
+def test_recording_a_call_twice_costs_once(costs: Costs, luna: int) -> None:
+    costs.record([call("t-1", luna)])
+    costs.record([call("t-1", luna), call("t-2", luna)])
+    assert costs.spent(luna) == Decimal("3.05")
+
+
+def test_recording_the_same_call_from_many_threads_costs_once(
+    new_costs: NewCosts, luna: int
+) -> None:
+    calls = [call(f"t-{number}", luna, seconds(1)) for number in range(10)]
+    orders = [calls, calls[::-1]] * 4
+    all_at_once([lambda order=order: new_costs().record(order) for order in orders])
+    assert new_costs().spent(luna) == costs_of(10)
+
+
+def test_one_call_may_bill_several_skus_and_the_same_one_twice(costs: Costs, luna: int) -> None:
+    usages = (
+        Usage("anthropic", "claude-haiku-5-5:input", Decimal(1000)),
+        Usage("anthropic", "claude-haiku-5-5:output", Decimal(100)),
+        Usage("anthropic", "claude-haiku-5-5:input", Decimal(1000)),
+    )
+    costs.record([call("persona", luna, usages)])
+    assert costs.spent(luna) == costs.quote(usages) == Decimal("0.00025")
+    (by_sku, other) = costs.summary(["sku"])
+    assert (by_sku.sku, by_sku.units) == ("claude-haiku-5-5:input", Decimal(2000))
+    assert (other.sku, other.units) == ("claude-haiku-5-5:output", Decimal(100))
+
+
+def test_an_sku_without_a_price_records_nothing_and_says_so(costs: Costs, luna: int) -> None:
+    usages = (*seconds(1), Usage("replicate", "gpu-x", Decimal(1)))
+    with pytest.raises(NotFound, match="no price for replicate gpu-x"):
+        costs.record([call("t-1", luna, usages)])
+    assert costs.spent(luna) == 0
+
+
+def test_entries_in_the_callers_transaction_go_with_it(
+    costs: Costs, luna: int, database: Database
+) -> None:
+    with pytest.raises(ZeroDivisionError), database.begin() as session:
+        costs.record([call("t-1", luna)], session=session)
+        raise ZeroDivisionError
+    assert costs.spent(luna) == 0
+
+
+def test_an_entry_keeps_its_run_and_the_book_it_was_priced_with(
+    costs: Costs, luna: int, database: Database
+) -> None:
+    costs.record([call("t-1", luna)])
+    with database.begin() as session:
+        row = session.execute(
+            text("SELECT run_id, price_version, unit, usd, units FROM vixen.cost_entries")
+        ).one()
+    assert tuple(row) == ("run-1", "2026-11-22", "second", Decimal("1.525"), Decimal(1000))
+
+
+def test_a_summary_sums_by_what_is_asked_and_only_what_is_asked_for(
+    costs: Costs, luna: int, database: Database, clock: ManualClock
+) -> None:
+    mira = add_avatar(database, "mira", niche="travel")
+    costs.record([call("t-1", luna), call("t-2", mira), call("t-3", None)])
+    clock.advance(timedelta(hours=1))
+    costs.record([call("t-4", luna)])
+
+    by_avatar = {line.avatar: line.usd for line in costs.summary(["avatar"])}
+    assert by_avatar == {
+        "fitness:luna": Decimal("3.05"),
+        "travel:mira": Decimal("1.525"),
+        "unattributed": Decimal("1.525"),
+    }
+    by_day = {line.day: line.entries for line in costs.summary(["day"])}
+    assert by_day == {EVENING.date(): 3, EVENING.date() + timedelta(days=1): 1}
+    (niche,) = costs.summary(["provider", "batch"], CostFilter(niche="travel"))
+    assert (niche.provider, niche.batch, niche.usd) == ("replicate", "trainings", Decimal("1.525"))
+    (everything,) = costs.summary([], CostFilter(since=clock.now()))
+    assert (everything.usd, everything.entries, everything.units) == (Decimal("1.525"), 1, None)
+    assert costs.summary(["sku"], CostFilter(avatar="fitness:nobody")) == []
