@@ -24,6 +24,7 @@ from vixen_pipeline.sandbox.text_schema_rules import (
     child_of,
     kind_of,
     merge,
+    with_hints,
     without,
 )
 
@@ -105,7 +106,7 @@ class _Walker:
                 parts = cast(Sequence[Schema], schema["allOf"])
                 schema = reduce(merge, parts, without(schema, "allOf"))
             else:
-                return schema
+                return with_hints(schema)
         raise SchemaUnsupported("a $ref leads back to itself")
 
     def _target(self, ref: str) -> Schema:

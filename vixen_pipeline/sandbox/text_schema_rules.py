@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
@@ -15,6 +16,20 @@ Schema: TypeAlias = Mapping[str, object]
 
 _TINY = 1e-6
 _SPAN = 100.0
+_HINTS = re.compile(r"(?:^|\n)\{(.+)\}\s*$")
+_LIMITS = frozenset(
+    {
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+    }
+)
 
 
 def kind_of(schema: Schema, dice: random.Random, *, prefer_null: bool) -> str:
@@ -77,6 +92,26 @@ def merge(one: Schema, other: Schema) -> Schema:
         if name in one and name in other:
             merged[name] = narrower(cast(float, one[name]), cast(float, other[name]))
     return merged
+
+
+def with_hints(schema: Schema) -> Schema:
+    """The schema, plus the limits that its description states as `{minLength: 3, maxItems: 8}`.
+
+    Official SDKs move the keywords that a provider refuses there, for the model to heed.
+    """
+    found = _HINTS.search(str(schema.get("description") or ""))
+    if not found:
+        return schema
+    hinted: dict[str, object] = {}
+    for part in re.split(r", (?=[A-Za-z$]+: )", found.group(1)):
+        name, _, value = part.partition(": ")
+        if name == "pattern":
+            hinted[name] = value
+        elif name == "uniqueItems":
+            hinted[name] = value == "True"
+        elif name in _LIMITS and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            hinted[name] = float(value) if "." in value else int(value)
+    return {**hinted, **schema}
 
 
 def child_of(node: object, key: str) -> object | None:
