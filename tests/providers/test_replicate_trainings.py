@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -10,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from vixen_testkit import wait_until
 
@@ -45,16 +45,11 @@ def dataset(images: int = 10) -> bytes:
 
 @pytest.fixture
 def training(sandbox: Sandbox) -> TrainingRequest:
-    upload = httpx.post(
-        f"{sandbox.replicate_url}/v1/files",
-        headers={"Authorization": f"Bearer {sandbox.token}"},
-        files={"content": ("data.zip", dataset(), "application/zip")},
-    )
     sandbox.control.training(seconds=0)
     return TrainingRequest(
         trainer="stability-ai/sdxl",
         destination="vixen/fitness-luna",
-        images_url=upload.json()["urls"]["get"],
+        images_url=f"data:application/zip;base64,{base64.b64encode(dataset()).decode()}",
         trigger_word="vxn_luna",
         caption_prefix="a photo of vxn_luna, ",
         seed=77,

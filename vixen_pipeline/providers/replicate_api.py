@@ -78,12 +78,14 @@ class ReplicateApi:
     def _make_client(self) -> Client:
         from replicate.client import Client
 
-        return Client(
+        client = Client(
             api_token=self._endpoint.key,
             base_url=self._endpoint.base_url,
             timeout=http.timeout(self._timeout_s),
             transport=http.edge_transport(self._endpoint.base_url, self._concurrency),
         )
+        _ = client._client  # made lazily and without a lock by the SDK: make it before threads come
+        return client
 
     def call(
         self,

@@ -89,7 +89,7 @@ class FallbackText:
                     schema, system=system, prompt=prompt, max_tokens=max_tokens
                 )
             except ProviderError as error:
-                if not _falls_back(error):
+                if refusal is None and not _falls_back(error):
                     raise
                 self._rest(index, error)
                 failures.append(error)
