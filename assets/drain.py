@@ -103,7 +103,7 @@ class Drain:
         """Look for work until `until`. A round that found nothing is not repeated at once."""
         while monotonic() < until:
             self.services.clock.sleep(LOOK_SECONDS)
-            if self.system.has_work(self.services):
+            if self.system.work(self.services):
                 return True
         return False
 

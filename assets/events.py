@@ -127,7 +127,7 @@ def sentence(spec: StageSpec, result: StageResult) -> str:
             since = f" since {result.since:%Y-%m-%d %H:%M} UTC" if result.since else ""
             text = f"{where} waits for {result.waits_for or 'its provider'}{since}."
         case "blocked":
-            cause = result.error or result.waits_for or "an earlier stage is not complete"
+            cause = result.error or f"it needs {result.waits_for or 'an earlier stage'} first"
             text = f"{where} cannot start: {cause.rstrip('.')}."
         case "failed":
             text = f"{where} failed: {(result.error or 'no reason given').rstrip('.')}."

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from assets.batch import Batch
+from assets.batch import Batch, Told
 from assets.drain import Drain
 from assets.events import StepEvent
 from assets.factory import BatchConfig
 from assets.system import System
 from resources.core import RESOURCE_KEY, services_of
+from vixen_pipeline.stages import Progress, no_progress
 
 
 class DrainConfig(dg.Config):
@@ -74,7 +75,8 @@ def drain_job(system: System) -> dg.JobDefinition:
     @dg.job(
         name=drain_name(system),
         description="Does what can be done now for all avatars, in one process.",
-        tags={"vixen/system": system.name},
+        # The sensor starts the next one; a run retry beside it would be a second machine.
+        tags={"vixen/system": system.name, "dagster/max_retries": "0"},
     )
     def job() -> None:
         drain()
@@ -82,10 +84,13 @@ def drain_job(system: System) -> dg.JobDefinition:
     return job
 
 
-def materialize_job(system: System) -> dg.JobDefinition:
+def materialize_job(
+    system: System, *, progress: Progress = no_progress, told: Told | None = None
+) -> dg.JobDefinition:
     """Any set of avatars in one run: a range of partitions only joins neighbours by age.
 
-    `vixen materialize` runs it in its own process; each avatar is recorded on its own partition.
+    `vixen materialize` runs it in its own process and listens with `progress` and `told`; each
+    avatar is recorded on its own partition.
     """
 
     @dg.op(
@@ -106,6 +111,8 @@ def materialize_job(system: System) -> dg.JobDefinition:
             keys=tuple(config.avatars),
             wait_seconds=config.wait_seconds,
             retry_failed=config.retry_failed,
+            progress=progress,
+            told=told,
         ).run()
 
     @dg.job(

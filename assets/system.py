@@ -29,8 +29,11 @@ Advance = Callable[
 ]
 """Does what can be done now for these avatars (None: for all): registers, takes in, runs stages."""
 
-HasWork = Callable[["Services"], bool]
-"""Whether `Advance` would find something to do now; one cheap query."""
+Work = Callable[["Services"], Sequence[str]]
+"""What `Advance` would find to do now, one line each; cheap. A line changes with each try."""
+
+Keys = Callable[["Services"], Sequence[str]]
+"""Every partition key that has an avatar behind it, landed ones included, oldest first."""
 
 Completed = Callable[["Services"], Mapping[str, Collection[str]]]
 """Per stage, the avatars that have its product, whatever Dagster knows of it."""
@@ -48,7 +51,8 @@ class System:
     description: str
     stages: tuple[StageSpec, ...]
     advance: Advance
-    has_work: HasWork
+    work: Work
+    keys: Keys
     completed: Completed
     refresh: Refresh | None = None
     forget: Forget | None = None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 RESOURCE_KEY = "vixen"
+EVENT_LOG_KEY = "event_log"
 
 # boto3 1.36 and later send checksum trailers that R2 refuses. By environment, because Dagster's
 # own S3 classes (compute logs, S3Resource) have no option for it.
@@ -61,3 +62,23 @@ def services_of(context: object) -> Services:
     """
     services: Services = getattr(context.resources, RESOURCE_KEY)  # pyright: ignore
     return services
+
+
+class EventLogDatabase(dg.ConfigurableResource[Any]):
+    """Address of the database that holds Dagster's own event log, for its retention job."""
+
+    url: str
+
+
+def event_log_url(context: object) -> str:
+    """The address in the resource `event_log`, typed again like `services_of`."""
+    database: EventLogDatabase = getattr(context.resources, EVENT_LOG_KEY)  # pyright: ignore
+    return database.url
+
+
+def default_resources() -> dict[str, object]:
+    """What a code location runs with. The one place that names environment variables of Dagster."""
+    return {
+        RESOURCE_KEY: VixenResource(),
+        EVENT_LOG_KEY: EventLogDatabase(url=dg.EnvVar("VIXEN_DAGSTER_PG_URL")),
+    }

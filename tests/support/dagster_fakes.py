@@ -25,6 +25,12 @@ class FakeLocks:
     def hold(self, namespace: str, key: str) -> Generator[bool]:
         yield (namespace, key) not in self.taken
 
+    def try_acquire(self, namespace: str, key: str) -> bool:
+        return (namespace, key) not in self.taken
+
+    def release(self, namespace: str, key: str) -> None:
+        pass
+
 
 @dataclass
 class FakeServices:
@@ -130,10 +136,10 @@ def fake_system(say: Say = lambda _stage, _key: None) -> System:
                     services.gave_up.add((stage.name, result.avatar))
                 on_result(stage.name, result)
 
-    def has_work(services: Any) -> bool:
+    def work(services: Any) -> list[str]:
         if services.lands_later:
             services.avatars += services.lands_later.pop(0)
-        return any(services.ready(stage) for stage in stages)
+        return [f"{key} {stage.name}" for stage in stages for key in services.ready(stage)]
 
     def completed(services: Any) -> dict[str, set[str]]:
         return {s.name: {key for name, key in services.made if name == s.name} for s in stages}
@@ -143,6 +149,7 @@ def fake_system(say: Say = lambda _stage, _key: None) -> System:
         description="Three made-up stages.",
         stages=stages,
         advance=advance,
-        has_work=has_work,
+        work=work,
+        keys=lambda services: services.avatars,
         completed=completed,
     )
