@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -32,46 +31,47 @@ def effects(database: Database) -> Generator[Effects]:
     locks.close()
 
 
-def at_provider(database: Database) -> list[str]:
+def at_provider(database: Database, point: str) -> list[str]:
+    statement = text("SELECT remote_id FROM public.provider WHERE request = :point")
     with database.begin() as session:
-        return list(session.execute(text("SELECT remote_id FROM public.provider")).scalars())
+        return list(session.execute(statement, {"point": point}).scalars())
 
 
 def _never(_: Effect) -> Outcome:
     raise AssertionError("must not be called")
 
 
-@pytest.mark.parametrize("point", worker.POINTS)
-def test_a_process_killed_here_leaves_one_effect_after_the_next_run(
-    point: str, effects: Effects, database: Database, database_url: str
+def test_processes_killed_at_each_point_leave_one_effect_each_after_the_next_run(
+    effects: Effects, database: Database, database_url: str
 ) -> None:
-    with running_script(WORKER, database_url, point) as process:
-        assert process.wait(60) == -signal.SIGKILL
-    (effect,) = effects.intend([worker.intent()])
-    performed, again = (
-        effects.perform(
-            effect, lambda e: worker.send(database, e), lambda e: worker.find(database, e)
+    with running_script(WORKER, database_url, *worker.POINTS) as process:
+        assert process.wait(60) == 0
+    for point in worker.POINTS:
+        (effect,) = effects.intend([worker.intent(point)])
+        performed, again = (
+            effects.perform(
+                effect, lambda e: worker.send(database, e), lambda e: worker.find(database, e)
+            )
+            for _ in range(2)
         )
-        for _ in range(2)
-    )
-    assert performed == again
-    assert performed.state == "dispatched"
-    assert at_provider(database) == [performed.remote_id]
+        assert performed == again
+        assert performed.state == "dispatched"
+        assert at_provider(database, point) == [performed.remote_id]
 
 
 def test_a_living_process_is_left_alone_and_a_killed_one_is_replaced_at_once(
     effects: Effects, database: Database, database_url: str
 ) -> None:
     with running_script(WORKER, database_url, "hang") as process:
-        wait_until(lambda: at_provider(database), seconds=30)
-        (effect,) = effects.intend([worker.intent()])
+        wait_until(lambda: at_provider(database, "hang"), seconds=30)
+        (effect,) = effects.intend([worker.intent("hang")])
         with pytest.raises(Busy, match="is being performed elsewhere"):
             effects.perform(effect, _never, _never)
         process.kill()
         process.wait()
         killed = time.monotonic()
         found = wait_until(lambda: _reconciled(effects, effect, database), seconds=5)
-    assert found.remote_id in at_provider(database)
+    assert found.remote_id in at_provider(database, "hang")
     assert time.monotonic() - killed < 5
 
 
