@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from vixen_pipeline.sandbox.drawing_pool import pictures
 from vixen_pipeline.sandbox.faults import Fault, Phase
 from vixen_pipeline.sandbox.state import SandboxState, metadata
 
@@ -105,6 +106,8 @@ def _order_routes(routes: APIRouter, state: SandboxState) -> None:
 
     @routes.post("/predrawn")
     async def predrawn(order: PredrawnOrder) -> dict[str, bool]:  # pyright: ignore[reportUnusedFunction]
+        if order.on:
+            await asyncio.to_thread(pictures, 1024, 1024, 90)
         await state.change_controls(predrawn=order.on)
         return {"ok": True}
 
@@ -125,6 +128,10 @@ def _state_routes(routes: APIRouter, state: SandboxState) -> None:
             "faults": [fault.kind for fault in state.faults.armed()],
             "now": state.clock.now().isoformat(),
         }
+
+    @routes.get("/trainings")
+    async def trainings() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
+        return await state.run(state.listings["trainings"])
 
     @routes.post("/reset")
     async def reset() -> dict[str, bool]:  # pyright: ignore[reportUnusedFunction]

@@ -84,6 +84,8 @@ class SandboxState:
         self.http = httpx.AsyncClient(timeout=30.0, follow_redirects=False)
         self.on_reset: list[Callable[[Connection], None]] = []
         self.counts: list[Callable[[Connection], dict[str, Any]]] = []
+        self.listings: dict[str, Callable[[Connection], list[dict[str, Any]]]] = {}
+        self.unfinished = True  # work may have been left by the process before this one
         self.workers: list[Callable[[], Awaitable[None]]] = []
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -101,7 +103,7 @@ class SandboxState:
 
     def load_controls(self) -> None:
         query = select(control_values.c.value).where(control_values.c.name == "controls")
-        stored = self.transact(lambda connection: connection.execute(query).scalar_one_or_none())
+        stored: dict[str, Any] | None = self.transact(lambda c: c.execute(query).scalar())
         self.controls = Controls(**(stored or {}))
         self.clock.offset = timedelta(seconds=self.controls.time_offset)
 
