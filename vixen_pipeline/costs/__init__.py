@@ -4,6 +4,7 @@ Belongs here: USD spent at providers. Does not: money earned. Start at service.p
 """
 
 from vixen_pipeline.costs.model import (
+    Billed,
     BudgetState,
     CostFilter,
     CostLine,
@@ -14,6 +15,7 @@ from vixen_pipeline.costs.price_book import Price, PriceBook
 from vixen_pipeline.costs.service import Costs
 
 __all__ = [
+    "Billed",
     "BudgetState",
     "CostFilter",
     "CostLine",

@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Protocol
 
-from vixen_pipeline.providers.ports import Usage
+
+class Billed(Protocol):
+    """Billed units of one call, as providers report them (`providers.ports.Usage` is one)."""
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def sku(self) -> str: ...
+
+    @property
+    def units(self) -> Decimal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,7 @@ class PaidCall:
     avatar_id: int | None
     effect_id: int | None
     batch: str
-    usages: Sequence[Usage]
+    usages: Sequence[Billed]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from vixen_pipeline.clock import Clock
 from vixen_pipeline.costs import queries
 from vixen_pipeline.costs.model import (
+    Billed,
     BudgetState,
     CostFilter,
     CostLine,
@@ -32,7 +33,6 @@ from vixen_pipeline.costs.price_book import PriceBook
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.errors import BudgetExceeded
 from vixen_pipeline.money import USD_QUANTUM, usd
-from vixen_pipeline.providers.ports import Usage
 from vixen_pipeline.settings import Settings
 
 RESERVATION_LIFE = timedelta(minutes=15)
@@ -79,7 +79,7 @@ class Costs:
 
     # ---- before the call ------------------------------------------------------------------------
 
-    def quote(self, usages: Sequence[Usage]) -> Decimal:
+    def quote(self, usages: Sequence[Billed]) -> Decimal:
         """What these usages cost today. Raises NotFound for an sku without a price."""
         day = self._clock.now().date()
         costs = (self._prices.price(u.provider, u.sku, day).cost(u.units) for u in usages)
