@@ -67,7 +67,7 @@ def _metadata(avatar: AvatarRef) -> dict[str, Meta]:
         "handle": Meta("text", avatar.handle),
         "spec_version": Meta("int", avatar.spec_version),
         "spec_digest": Meta("text", spec_digest(avatar.spec)),
-        "created_at": Meta("timestamp", avatar.created_at.timestamp()),
+        "created_at": Meta("timestamp", avatar.created_at),
     }
 
 
@@ -75,7 +75,7 @@ AVATARS_STAGE = StageSpec(
     name=STAGE,
     system="identity",
     deps=(),
-    description="Avatars that people have described: landed specs, registered under `niche:handle`.",
+    description="Avatars that people described: landed specs, registered as `niche:handle`.",
     owner="team:identity",
     kinds=("postgres", "yaml"),
     checks=((SPEC_POLICY, True),),
