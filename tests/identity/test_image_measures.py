@@ -162,9 +162,9 @@ def test_a_good_image_has_no_reasons_against_it():
     [
         ({"width": 767}, "size: 767 px on the short side, at least 768"),
         ({"width": None}, "size: not measured"),
-        ({"sharpness": 149.9}, "sharpness: 150, at least 150"),
+        ({"sharpness": 39.4}, "sharpness: 39, at least 40"),
         ({"sharpness": None}, "sharpness: not measured"),
-        ({"sharpness": float("nan")}, "sharpness: nan, at least 150"),
+        ({"sharpness": float("nan")}, "sharpness: nan, at least 40"),
         ({"phash": None}, "duplicate: not measured"),
         ({"identity_score": 0.1}, "identity: 0.100 by appearance"),
         ({"identity_score": None}, "identity: not measured by appearance"),

@@ -34,12 +34,14 @@ def thumbnail(data: bytes, side: int = THUMBNAIL) -> Image:
 
 def contact_sheet(read_images: Iterable[Callable[[], bytes]], *, side: int = THUMBNAIL) -> bytes:
     """One JPEG with all images in rows; one image is decoded at a time. At least one is needed."""
-    return _sheet([thumbnail(read(), side) for read in read_images], side)
+    return sheet_of([thumbnail(read(), side) for read in read_images])
 
 
-def _sheet(tiles: Sequence[Image], side: int) -> bytes:
+def sheet_of(tiles: Sequence[Image]) -> bytes:
+    """One JPEG of square tiles of one size, ten in a row."""
     from PIL import Image
 
+    side = tiles[0].width
     columns = min(MAX_COLUMNS, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     sheet = Image.new("RGB", (columns * side, rows * side), "white")

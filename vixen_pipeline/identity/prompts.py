@@ -30,9 +30,11 @@ def trigger_word(handle: str) -> str:
 def describe_person(spec: AvatarSpec) -> str:
     """The person, in words: age, presentation and every visual characteristic of the spec."""
     looks = spec.appearance
+    style, *more_style = (part.strip() for part in looks.hair_style.split(","))
     parts = [
         f"{spec.age}-year-old adult {_NOUNS[looks.presentation]}",
-        f"{looks.hair_color} {looks.hair_style} hair",
+        f"{looks.hair_color} {style} hair",
+        *more_style,
         f"{looks.eye_color} eyes",
         f"{looks.skin_tone} skin",
         f"{looks.build} build",

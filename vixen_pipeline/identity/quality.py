@@ -15,6 +15,8 @@ from typing import Protocol
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.identity.image_files import Picture
+from vixen_pipeline.providers.ports import ModerationResult
+from vixen_pipeline.safety.moderation import refusal_reason
 
 TILE = 128
 """Pixels per side of a sharpness tile."""
@@ -22,15 +24,19 @@ TILE = 128
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What an image must reach. `identity` holds the least similarity, by scorer name."""
+    """What an image must reach. `identity` holds the least similarity, by scorer name.
+
+    Sharpness: out-of-focus pictures stay below 10 and a small figure before a plain wall reaches
+    60 (a close-up 500 and more), so 40 finds blur and lets every framing pass.
+    """
 
     min_short_side: int = 768
-    min_sharpness: float = 150.0
+    min_sharpness: float = 40.0
     duplicate_bits: int = 8
     identity: Mapping[str, float] = field(default_factory=lambda: dict(IDENTITY_THRESHOLDS))
 
 
-IDENTITY_THRESHOLDS: dict[str, float] = {"appearance": 0.80, "dlib": 0.92}
+IDENTITY_THRESHOLDS: dict[str, float] = {"appearance": 0.84, "dlib": 0.92}
 """appearance: set between the scores of one person and of another over the sandbox's drawings
 (tests/identity). dlib: 1 - distance² / 2 of unit-length face embeddings; its usual distance of 0.4
 for one person under new light and angle is 0.92."""
@@ -108,13 +114,31 @@ def _identity(image: Measured, thresholds: Thresholds, scorer: str) -> list[str]
 
 
 def _moderation(image: Measured) -> list[str]:
-    flagged = (image.moderation or {}).get("flagged")
-    if flagged is False:
-        return []
-    if flagged is None:
+    stored = image.moderation or {}
+    if not isinstance(stored.get("flagged"), bool):
         return ["moderation: not measured"]
-    named = ", ".join(map(str, (image.moderation or {}).get("categories") or ())) or "flagged"
-    return [f"moderation: {named}"]
+    refusal = refusal_reason(moderation_of(stored))
+    return [] if refusal is None else [f"moderation: {refusal}"]
+
+
+def moderation_json(result: ModerationResult) -> Json:
+    """A verdict of the moderator as it is stored: raw scores included."""
+    return {
+        "flagged": result.flagged,
+        "categories": list(result.categories),
+        "scores": dict(result.scores),
+        "model": result.model,
+    }
+
+
+def moderation_of(stored: Json) -> ModerationResult:
+    """The verdict back from its stored form."""
+    return ModerationResult(
+        flagged=bool(stored.get("flagged", True)),
+        categories=tuple(str(name) for name in stored.get("categories") or ()),
+        scores={str(name): float(value) for name, value in (stored.get("scores") or {}).items()},
+        model=str(stored.get("model", "")),
+    )
 
 
 def reason_kinds(reasons: Iterable[str]) -> Counter[str]:

@@ -1,0 +1,148 @@
+"""One image from intent to stored object. Belongs here: performing, waiting, fetching, storing.
+
+Does not: rows (image_rows.py), deciding what to make (image_filling.py). Killed anywhere in here,
+the effect says how far it came and the next run goes on from there:
+
+    intended ─▶ dispatched ─▶ (remote id) ─▶ fetched ─▶ measured ─▶ object stored ─▶ row committed
+
+The effect is confirmed only together with the row, so no accepted image is lost and none is
+counted twice; the object's key is its digest, so storing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from vixen_pipeline.db.base import Json
+from vixen_pipeline.effects import Accepted, Effect, Failed
+from vixen_pipeline.errors import Permanent, Transient, Unknown
+from vixen_pipeline.identity.image_files import MAX_BYTES
+from vixen_pipeline.identity.image_measuring import Anchor, Measurements, measure, moderate
+from vixen_pipeline.identity.image_tasks import ImageTask, reference_key_of, request_of
+from vixen_pipeline.providers.ports import TERMINAL, RemoteJob
+
+if TYPE_CHECKING:
+    from vixen_pipeline.services import Services
+
+POLL_FIRST_S = 0.5
+POLL_MOST_S = 5.0
+POLL_LIMIT_S = 300.0
+FETCH_TRIES = 4
+LOOK_BACK = timedelta(minutes=30)
+EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+GONE = frozenset({"404", "gone", "too_large"})
+
+
+@dataclass(frozen=True, slots=True)
+class MadeImage:
+    """An image that is done with the provider, measured and stored; its row is to be committed."""
+
+    task: ImageTask
+    effect: Effect
+    job: RemoteJob
+    measured: Measurements
+    object_key: str | None
+    moderation: Json | None
+
+
+def make_image(services: Services, task: ImageTask, effect: Effect, anchor: Anchor) -> MadeImage:
+    """Perform the effect (or go on where a killed run stopped), fetch, measure, store.
+
+    A failure of the image itself is a `MadeImage` that is unusable. Raises Transient, Unknown,
+    Permanent or Busy for this image's call, Unavailable when the store or the database is down.
+    """
+    job = _wait_for_end(services, _perform(services, effect))
+    if job.status != "succeeded" or not job.outputs:
+        reason = job.error or "it ended without an image"
+        unusable = Measurements(unusable=f"the provider says {job.status}: {reason}"[:500])
+        return MadeImage(task, effect, job, unusable, None, None)
+    data = _fetch(services, job.outputs[0])
+    if isinstance(data, str):
+        return MadeImage(task, effect, job, Measurements(unusable=data), None, None)
+    measured = measure(data, anchor)
+    if measured.unusable is not None or measured.content_type is None:
+        return MadeImage(task, effect, job, measured, None, None)
+    key = image_key(task, measured)
+    services.objects.put(key, data, measured.content_type)
+    moderation = moderate(services, data, measured.content_type)
+    return MadeImage(task, effect, job, measured, key, moderation)
+
+
+def image_key(task: ImageTask, measured: Measurements) -> str:
+    """Where the image lies in the store: under its avatar, by its digest."""
+    avatar = task.collection.avatar
+    extension = EXTENSIONS[measured.content_type or "image/jpeg"]
+    return f"avatars/{avatar.niche}/{avatar.handle}/images/{measured.sha256}.{extension}"
+
+
+def _perform(services: Services, effect: Effect) -> RemoteJob:
+    """The job at the provider, made now, found again, or known from before."""
+    made: list[RemoteJob] = []
+
+    def call(current: Effect) -> Accepted:
+        key = reference_key_of(current)
+        with services.slots.hold("replicate"):
+            # Presigned for this one call, and kept nowhere.
+            url = services.objects.presign(key) if key is not None else None
+            made.append(services.images.create(request_of(current, url)))
+        return Accepted(made[-1].id)
+
+    performed = services.effects.perform(effect, call, lambda e: find_image(services, e))
+    if made and made[-1].id == performed.remote_id:
+        return made[-1]
+    if performed.remote_id is None:
+        raise Permanent(effect.provider, f"effect {effect.id} ended without a prediction.")
+    return services.images.get(performed.remote_id)
+
+
+def find_image(services: Services, effect: Effect) -> Accepted | Failed | None:
+    """Read the provider back: what became of this intent? Changes nothing there."""
+    if effect.remote_id is not None:
+        job = services.images.get(effect.remote_id)
+    else:
+        since = effect.dispatched_at or services.clock.now() - LOOK_BACK
+        found = services.images.find(request_of(effect, None), since)
+        if found is None:
+            return None
+        job = found
+    if job.status in TERMINAL and job.status != "succeeded":
+        return Failed(job.id, f"the provider says {job.status}: {job.error or 'no reason given'}")
+    return Accepted(job.id)
+
+
+def _wait_for_end(services: Services, job: RemoteJob) -> RemoteJob:
+    """Poll until the job has ended; holds a slot meanwhile, because the provider is working."""
+    if job.status in TERMINAL:
+        return job
+    wait = POLL_FIRST_S
+    deadline = time.monotonic() + POLL_LIMIT_S
+    with services.slots.hold("replicate"):
+        while job.status not in TERMINAL:
+            if time.monotonic() > deadline:
+                raise Transient("replicate", f"prediction {job.id} is still {job.status}.")
+            services.clock.sleep(wait)
+            wait = min(wait * 1.5, POLL_MOST_S)
+            job = services.images.get(job.id)
+    return job
+
+
+def _fetch(services: Services, url: str) -> bytes | str:
+    """The image, or the reason why it can never be had."""
+    wait = POLL_FIRST_S
+    for last in (False,) * (FETCH_TRIES - 1) + (True,):
+        try:
+            return services.images.fetch(url, MAX_BYTES)
+        except Permanent as error:
+            if error.code in GONE:
+                return f"the output could not be fetched: {error}"[:500]
+            raise
+        except (Transient, Unknown):
+            # Reading has no effect: an unknown outcome may be tried again.
+            if last:
+                raise
+            services.clock.sleep(wait)
+            wait *= 2
+    raise AssertionError("unreachable")
