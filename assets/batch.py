@@ -108,10 +108,9 @@ class Batch:
         """One log line per avatar and stage, and who stops here."""
         if self.told is not None:
             self.told(stage, result)
-        line = sentence(stage, result)
         if is_good(stage, result):
-            self.context.log.info(line)
-            return
+            return  # the materialization is its log line
+        line = sentence(stage, result)
         self.stopped[result.avatar] = result
         if result.outcome == "waiting":
             self.context.log.info(f"{line} It goes on by itself; nothing has to be done.")
