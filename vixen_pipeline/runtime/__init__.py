@@ -1,1 +1,4 @@
-"""Local processes: the supervisor of `vixen up` and what it needs. Not: what the processes do."""
+"""Running the system on one machine: processes, ports, addresses, the folder's lock.
+
+Belongs here: what `vixen up` supervises and how. Does not: what the processes do.
+"""
