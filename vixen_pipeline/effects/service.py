@@ -13,8 +13,8 @@ Belongs here: the rules of the state machine and the waiting they need. Does not
 `attempts` fences: an answer is kept only if it belongs to the newest dispatch. A dispatched effect
 without remote id that nobody performs is what a crash leaves; it is treated as unknown.
 
-Deadlines (each state's is `Intent.deadline` after it began): an intended effect past it is to be
-performed, a dispatched or unknown one to be reconciled; `overdue` lists them for the check.
+Past its deadline (`Intent.deadline` after the state began) an intended effect is to be performed, a
+dispatched or unknown one to be reconciled; `overdue` lists them for the check.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ SAVE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 
 
 def no_checkpoint(_: Point) -> None:
-    """The default of `Effects(checkpoint=…)`: tests stop the process at these points."""
+    """The default of `checkpoint`: tests kill the process at these points."""
 
 
 class Effects(EffectQueries):
@@ -126,10 +126,10 @@ class Effects(EffectQueries):
         `gate` is entered before each dispatch and left after the call: slots and reservations go
         there, because `call` must send at once (the grace counts from the dispatch).
 
-        Raises Permanent when it failed or fails; Transient after `MAX_TRIES` or when the provider
-        asks for a long wait; Unknown when reading back does not tell (yet); Busy when another live
-        process performs it; Unavailable when the database is away; and what `gate` raises. After
-        any of them, performing again later is right and safe.
+        Raises Permanent when it failed or fails; Transient after `MAX_TRIES` or when asked for a
+        long wait; Unknown when reading back does not tell yet; Busy when another live process
+        performs it; Unavailable when the database is away; and what `gate` raises. After any of
+        them, performing again later is right and safe.
         """
         with self._locks.hold("effect", effect.id) as mine:
             if not mine:
@@ -283,9 +283,7 @@ class Effects(EffectQueries):
         with self._database.begin() as session:
             effect = repository.reopen(session, effect_id, self._clock.now())
         if effect is None:
-            raise NotFound(
-                f"effect {effect_id} is not one that failed before the provider took it."
-            )
+            raise NotFound(f"effect {effect_id} did not fail before the provider took it.")
         return effect
 
 
