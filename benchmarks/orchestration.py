@@ -145,7 +145,7 @@ def run() -> Sequence[Result]:
                 _vixen(env, "avatar", "add", *map(str, _specs(folder)))
                 _vixen(env, "materialize", "*reference_portraits", "--all")
                 httpx.post(f"{control}/predrawn", json={"on": True}, timeout=120)
-                order = {"provider": "replicate", "route": "predictions", "seconds": LATENCY_S}
+                order = {"provider": "replicate", "seconds": LATENCY_S}
                 httpx.post(f"{control}/latency", json=order).raise_for_status()
                 with PeakMemory("assets.materialize") as peak:
                     made = _vixen(env, "materialize", "training_datasets", "--all", "--json")

@@ -1,0 +1,157 @@
+"""A whole instance in processes of its own, as `vixen up` runs it, with hands to hurt it.
+
+Belongs here: starting, asking by SQL and by command, finding and killing processes. Does not:
+assertions about behaviour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from guard_paths import ROOT
+from psycopg.rows import dict_row
+from vixen_testkit import wait_until
+
+from vixen_pipeline.db import embedded
+from vixen_pipeline.sandbox.testing import Control
+
+VIXEN = str(Path(sys.executable).parent / "vixen")
+QUICK = {
+    "VIXEN_DATASET_IMAGES": "6",
+    "VIXEN_RECONCILE_GRACE_S": "6",
+    "VIXEN_REPLICATE_TIMEOUT_S": "5",
+    "VIXEN_TEXT_TIMEOUT_S": "5",
+    "VIXEN_TRAINING_POLL_S": "20",
+}
+
+
+class Instance:
+    """One running `vixen up`. `env` is the environment of every command about it."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+        self.home = home
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("VIXEN_")}
+        self.env = {**clean, "VIXEN_HOME": str(home), **settings}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    # ---- life -----------------------------------------------------------------------------------
+
+    def start(self, *options: str) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        log = (self.home / "up.out").open("ab")
+        self.process = subprocess.Popen(
+            [VIXEN, "up", *options], env=self.env, stdout=log, stderr=log, cwd=ROOT
+        )
+        log.close()
+        wait_until(self._is_up, seconds=120)
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        said = (self.home / "up.out").read_text()
+        if self.process.poll() is not None:
+            raise RuntimeError(f"vixen up ended: {said[-3000:]}")
+        return said.count("Everything is up") > self._starts_before
+
+    _starts_before = 0
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self._starts_before = (self.home / "up.out").read_text().count("Everything is up")
+        self.process.terminate()
+        return self.process.wait(timeout=90)
+
+    # ---- asking ---------------------------------------------------------------------------------
+
+    @property
+    def runtime(self) -> dict[str, str]:
+        return json.loads((self.home / "runtime.json").read_text())
+
+    @property
+    def control(self) -> Control:
+        return Control(self.runtime["VIXEN_SANDBOX_URL"])
+
+    def vixen(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            [VIXEN, *arguments], env=self.env, capture_output=True, text=True, cwd=ROOT
+        )
+        if check and result.returncode != 0:
+            raise RuntimeError(f"vixen {arguments}: {result.stdout[-2000:]}{result.stderr[-2000:]}")
+        return result
+
+    def rows(
+        self, statement: str, *values: object, database: str = "vixen"
+    ) -> list[dict[str, Any]]:
+        url = embedded.url_for(self.home / "postgres", database)
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+    def value(self, statement: str, *values: object, database: str = "vixen") -> Any:
+        row = self.rows(statement, *values, database=database)[0]
+        return next(iter(row.values()))
+
+    def status(self, avatar: str) -> str | None:
+        found = self.rows("SELECT status FROM report.avatars WHERE avatar = %s", avatar)
+        return found[0]["status"] if found else None
+
+    # ---- hurting --------------------------------------------------------------------------------
+
+    def run_workers(self) -> list[psutil.Process]:
+        """Processes that execute runs now, by the pids that Dagster noted when it started them."""
+        noted = self.rows(
+            "SELECT e.event FROM event_logs e JOIN runs r USING (run_id)"
+            " WHERE r.status IN ('STARTED', 'STARTING') AND e.event LIKE %s",
+            "%(pid: %",
+            database="dagster",
+        )
+        pids = {int(pid) for row in noted for pid in re.findall(r"\(pid: (\d+)\)", row["event"])}
+        mine = {child.pid: child for child in psutil.Process(self._pid()).children(recursive=True)}
+        return [mine[pid] for pid in pids if pid in mine]
+
+    def kill_run_worker(self) -> int:
+        """kill -9 of a process that executes a run; waits until there is one."""
+        victim = wait_until(self.run_workers, seconds=60)[0]
+        victim.send_signal(signal.SIGKILL)
+        return victim.pid
+
+    def kill_child(self, command_part: str) -> int:
+        """kill -9 of the supervised process whose command line has this part."""
+        for child in psutil.Process(self._pid()).children():
+            if any(command_part in part for part in child.cmdline()):
+                child.kill()
+                return child.pid
+        raise LookupError(command_part)
+
+    def kill_postgres(self) -> int:
+        pid = int((self.home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def _pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+
+@contextmanager
+def running_instance(
+    home: Path, settings: Mapping[str, str] | None = None, *options: str
+) -> Generator[Instance]:
+    """A fresh instance, stopped at the end with its database."""
+    instance = Instance(home, {**QUICK, **(settings or {})})
+    try:
+        instance.start(*options)
+        yield instance
+    finally:
+        if instance.process is not None and instance.process.poll() is None:
+            instance.stop()
+        embedded.stop(home / "postgres")
