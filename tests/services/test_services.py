@@ -61,6 +61,6 @@ def test_a_database_that_is_away_is_one_clear_line(settings: Settings) -> None:
     from pydantic import SecretStr
 
     nowhere = SecretStr("postgresql://nobody@127.0.0.1:1/none")
-    with Services(settings.model_copy(update={"database_url": nowhere})) as services:
-        with pytest.raises(Unavailable, match="the database does not answer"):
-            services.inbox.pending("replicate")
+    services = Services(settings.model_copy(update={"database_url": nowhere}))
+    with services, pytest.raises(Unavailable, match="the database does not answer"):
+        services.inbox.pending("replicate")
