@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spec_samples import sample_document, sample_spec
 
 from vixen_pipeline.errors import InvalidInput
-from vixen_pipeline.identity.schema import SCHEMA_FILE, schema_text
+from vixen_pipeline.identity.schema import (
+    REFERENCE_FILE,
+    SCHEMA_FILE,
+    reference_text,
+    schema_text,
+)
 from vixen_pipeline.identity.spec import AvatarSpec
 from vixen_pipeline.identity.spec_parse import parse_files, parse_spec
 from vixen_pipeline.identity.yaml_reader import MAX_BYTES
@@ -52,6 +57,13 @@ def test_the_examples_are_valid_and_of_five_niches() -> None:
 
 def test_the_shipped_schema_is_up_to_date() -> None:
     assert SCHEMA_FILE.read_text("utf-8") == schema_text(), (
+        "run: python -m vixen_pipeline.identity.schema"
+    )
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = EXAMPLES.parents[1] / REFERENCE_FILE
+    assert page.read_text("utf-8") == reference_text(), (
         "run: python -m vixen_pipeline.identity.schema"
     )
 
@@ -237,6 +249,7 @@ def test_invisible_characters_are_refused() -> None:
     assert "U+200B" in found[0]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_never_raise_anything_else(data: bytes) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -248,6 +261,7 @@ YAML_TOKENS = ["a", "- ", "? ", ": ", "\n", "  ", "[", "]", "{", "}", "&x ", "*x
 YAML_TOKENS += ["|", ">", "#", "---", "...", "%YAML 1.2", "\t", "age: 3", "<<: ", "é", "~", "1e9"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(YAML_TOKENS), max_size=40))
 def test_arbitrary_yaml_never_raises_anything_else(tokens: list[str]) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -263,6 +277,7 @@ plain = st.recursive(
 FIELDS = sorted(AvatarSpec.model_fields)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), plain, min_size=1), st.booleans())
 def test_any_values_in_the_fields_are_accepted_or_named(
     changes: dict[str, Any], as_json: bool
@@ -279,6 +294,7 @@ def test_any_values_in_the_fields_are_accepted_or_named(
         assert AvatarSpec.model_validate(parsed.spec.document()) == parsed.spec
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(sample_document())), st.integers(min_value=0, max_value=30))
 def test_a_missing_field_is_named_alone(field: str, _: int) -> None:
     document = sample_document()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vixen_pipeline.errors import PolicyRefused
@@ -275,6 +275,7 @@ def test_requiring_refuses_with_every_reason() -> None:
     require_text("a walk by the river", "dm")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_judged_without_an_exception(text: str) -> None:
     check_text(text, Door.DM)

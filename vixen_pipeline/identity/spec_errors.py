@@ -125,6 +125,8 @@ def _node(path: FieldPath) -> Mapping[str, object]:
 
 
 def _describe(node: Mapping[str, object]) -> str:
+    if "x-allowed" in node:
+        return str(node["x-allowed"])
     if "const" in node:
         return str(node["const"])
     choices = node.get("enum")

@@ -20,6 +20,13 @@ SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
 
+SLUG_ALLOWED = (
+    "2 to 40 lower-case letters a-z, digits and single hyphens between them, e.g. luna-rivers"
+)
+LOCALE_ALLOWED = "BCP 47 with a region or without, e.g. en-US, pt-BR, ja"
+LANGUAGE_ALLOWED = "BCP 47, e.g. en, es, pt-BR"
+TIME_ZONE_ALLOWED = "IANA names, e.g. Europe/Lisbon"
+
 _CURRENCY_CODES = (
     "AUD BRL CAD CHF CZK DKK EUR GBP HKD HUF INR JPY KRW MXN NOK NZD PLN RON SEK SGD THB TRY "
     "USD ZAR"
@@ -49,22 +56,19 @@ def _printable(value: str) -> str:
 
 def _slug(value: str) -> str:
     if not re.fullmatch(SLUG_PATTERN, value):
-        raise _refuse(
-            f"{value[:60]!r} is not a key part; allowed: lower-case letters a-z, digits and single "
-            "hyphens between them, for example 'luna-rivers'"
-        )
+        raise _refuse(f"{value[:60]!r} is not a key part; allowed: {SLUG_ALLOWED}")
     return value
 
 
 def _locale(value: str) -> str:
     if not re.fullmatch(LOCALE_PATTERN, value):
-        raise _refuse(f"{value[:40]!r} is not a locale; allowed: BCP 47 such as en-US, pt-BR, ja")
+        raise _refuse(f"{value[:40]!r} is not a locale; allowed: {LOCALE_ALLOWED}")
     return value
 
 
 def _language(value: str) -> str:
     if not re.fullmatch(LANGUAGE_PATTERN, value):
-        raise _refuse(f"{value[:40]!r} is not a language; allowed: BCP 47 such as en, es, pt-BR")
+        raise _refuse(f"{value[:40]!r} is not a language; allowed: {LANGUAGE_ALLOWED}")
     return value
 
 
@@ -78,9 +82,7 @@ def _time_zone(value: str) -> str:
         return value
     near = difflib.get_close_matches(value, sorted(_zones()), n=3, cutoff=0.6)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    raise _refuse(
-        f"{value[:60]!r} is not a time zone{hint}; allowed: IANA names such as Europe/Lisbon"
-    )
+    raise _refuse(f"{value[:60]!r} is not a time zone{hint}; allowed: {TIME_ZONE_ALLOWED}")
 
 
 def _currency(value: str) -> str:
@@ -102,7 +104,11 @@ _trimmed = StringConstraints(strip_whitespace=True)
 
 Slug = Annotated[
     str,
-    Field(min_length=2, max_length=40, json_schema_extra={"pattern": SLUG_PATTERN}),
+    Field(
+        min_length=2,
+        max_length=40,
+        json_schema_extra={"pattern": SLUG_PATTERN, "x-allowed": SLUG_ALLOWED},
+    ),
     AfterValidator(_slug),
 ]
 ShortText = Annotated[str, _trimmed, Field(min_length=1, max_length=80), AfterValidator(_printable)]
@@ -112,15 +118,24 @@ Paragraph = Annotated[
 ]
 Locale = Annotated[
     str,
-    Field(max_length=20, json_schema_extra={"pattern": LOCALE_PATTERN}),
+    Field(
+        max_length=20, json_schema_extra={"pattern": LOCALE_PATTERN, "x-allowed": LOCALE_ALLOWED}
+    ),
     AfterValidator(_locale),
 ]
 Language = Annotated[
     str,
-    Field(max_length=20, json_schema_extra={"pattern": LANGUAGE_PATTERN}),
+    Field(
+        max_length=20,
+        json_schema_extra={"pattern": LANGUAGE_PATTERN, "x-allowed": LANGUAGE_ALLOWED},
+    ),
     AfterValidator(_language),
 ]
-TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_time_zone)]
+TimeZone = Annotated[
+    str,
+    Field(max_length=60, json_schema_extra={"x-allowed": TIME_ZONE_ALLOWED}),
+    AfterValidator(_time_zone),
+]
 Currency = Annotated[
     str, Field(json_schema_extra={"enum": list(CURRENCIES)}), AfterValidator(_currency)
 ]
