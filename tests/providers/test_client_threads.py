@@ -18,7 +18,7 @@ def test_many_threads_get_their_own_images_at_the_provider_s_pace(
 ) -> None:
     images = build_image_model(settings)
     name = images.check_model("stability-ai/sdxl")
-    sandbox.control.latency("replicate", 0.3)
+    sandbox.control.latency("replicate", 0.5)
 
     def make(seed: int) -> tuple[int, object]:
         request = ImageRequest(name, f"portrait {seed}", "", seed, 256, 256)
@@ -30,8 +30,8 @@ def test_many_threads_get_their_own_images_at_the_provider_s_pace(
     with ThreadPoolExecutor(settings.replicate_concurrency) as threads:
         made = list(threads.map(make, range(40)))
     assert [seed for seed, _ in made] == [seed for _, seed in made]
-    # 40 images, 10 at a time, 0.3 s each: 1.2 s at best; one after another would be 12 s.
-    assert time.monotonic() - begun < 9
+    # 40 images, 10 at a time, 0.5 s each: 2 s at best; one after another would be 20 s.
+    assert time.monotonic() - begun < 15
 
 
 def test_a_client_is_made_once_whichever_thread_comes_first() -> None:

@@ -97,9 +97,10 @@ def test_one_hiccup_is_not_even_noticed(store: S3Objects, sandbox: Sandbox) -> N
 
 def test_no_room_says_so(store: S3Objects, sandbox: Sandbox) -> None:
     store.put("warm.jpg", b"warm", "image/jpeg")
-    sandbox.control.fault("s3", "error", status=507, count=objects.ATTEMPTS)
+    sandbox.control.fault("s3", "disk_full")
     with pytest.raises(Unavailable, match="no room left"):
         store.put("a.jpg", b"one", "image/jpeg")
+    assert store.put("a.jpg", b"one", "image/jpeg").bytes == 3
 
 
 def test_a_stall_ends_within_the_time_out(settings: Settings, sandbox: Sandbox) -> None:
@@ -130,14 +131,13 @@ def test_a_refused_key_is_permanent(settings: Settings, sandbox: Sandbox) -> Non
 
 def test_a_live_bucket_is_never_made_here(settings: Settings, sandbox: Sandbox) -> None:
     endpoint = replace(objects_endpoint(settings), owned=False, bucket="not-there")
+    sandbox.control.fault("s3", "no_bucket", route="PUT /not-there/a.jpg")
     with pytest.raises(Permanent, match="no bucket not-there"):
         S3Objects(endpoint, presign_seconds=60).put("a.jpg", b"one", "image/jpeg")
 
 
 def test_damaged_bytes_are_never_handed_out(store: S3Objects, sandbox: Sandbox) -> None:
     store.put("a.jpg", b"one and only", "image/jpeg")
-    files = [path for path in sandbox.objects_dir.rglob("*") if path.is_file()]
-    [held] = [path for path in files if path.read_bytes() == b"one and only"]
-    held.write_bytes(b"one and lone")
+    sandbox.control.fault("s3", "corrupt", route="GET */a.jpg")
     with pytest.raises(Permanent, match="damaged"):
         store.get("a.jpg")

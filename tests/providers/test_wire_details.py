@@ -145,6 +145,7 @@ def test_r2_never_sees_a_checksum_that_it_refuses(settings: Settings, listener: 
     method, _, headers, body = listener.requests[-1]
     assert (method, body) == ("PUT", b"one")
     assert headers["if-none-match"] == "*"
+    assert "expect" not in headers
     assert not [name for name in headers if "checksum" in name or "crc" in name]
     assert "aws-chunked" not in headers.get("content-encoding", "")
 

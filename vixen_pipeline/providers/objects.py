@@ -202,6 +202,7 @@ class S3Objects:
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
+            ConnectionError,
             HTTPClientError,
             IncompleteReadError,
         )
@@ -210,10 +211,7 @@ class S3Objects:
             yield
         except ClientError as error:
             self._raise_answer(key, error)
-        except (
-            HTTPClientError,
-            IncompleteReadError,
-        ) as error:  # no connection, time-out, reply dropped
+        except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise self._down(str(error)) from error
         except BotoCoreError as error:
             raise Permanent(PROVIDER, f"{error}", code=type(error).__name__) from error
@@ -260,9 +258,10 @@ class S3Objects:
 def _client(endpoint: ObjectsEndpoint, connections: int, read_timeout_s: float) -> Any:
     from boto3.session import Session
     from botocore.config import Config
+    from botocore.handlers import add_expect_header
 
     style = "path" if endpoint.url else "auto"
-    return Session().client(
+    client = Session().client(
         "s3",
         endpoint_url=endpoint.url,
         region_name=endpoint.region,
@@ -281,6 +280,9 @@ def _client(endpoint: ObjectsEndpoint, connections: int, read_timeout_s: float) 
             proxies={} if endpoint.url and is_loopback(endpoint.url) else None,
         ),
     )
+    # R2 does not answer `Expect: 100-continue`: every upload would wait a second for nothing.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def build_object_store(settings: Settings) -> ObjectStore:
