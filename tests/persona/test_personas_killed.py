@@ -50,6 +50,7 @@ def count(database: Database, table: str) -> int:
         return session.scalar(text(f"SELECT count(*) FROM vixen.{table}")) or 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("point", "calls"),
     [

@@ -22,9 +22,9 @@ _HEAD = f"""# The avatar spec, format version 1
 
 One avatar per file, YAML or JSON, UTF-8, at most {MAX_BYTES:,} bytes. `vixen avatar add FILE...`
 takes all files or none; every problem is named with file, line, reason and what is allowed.
-Complete examples: [examples/avatars](../examples/avatars). For completion and checks while typing, begin a
-YAML file with the line that the examples begin with, or put the schema's path under `"$schema"` in
-JSON; `vixen avatar schema` prints it.
+Complete examples: [examples/avatars](../examples/avatars). For completion and checks while typing,
+begin a YAML file with the line that the examples begin with, or put the schema's path under
+`"$schema"` in JSON; `vixen avatar schema` prints it.
 
 - The key of the avatar is `niche:handle`. It never changes: another niche is another avatar.
 - Adding the same spec again changes nothing. A changed spec is a new version; only what is made

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from vixen_pipeline.errors import PolicyRefused
 from vixen_pipeline.safety.people import find_people, same_person
-from vixen_pipeline.safety.wording import normalize, word_list
+from vixen_pipeline.safety.wording import normalize, readings_of, word_list
 
 
 class Door(StrEnum):
@@ -73,12 +73,15 @@ def check_text(
     `allowed_people` are names with a recorded consent. Obfuscated spellings are undone first.
     """
     at = Door(door)
+    readings = readings_of(text)
     found: list[tuple[Rule, str]] = []
     if not (at is Door.LIMIT and _FORBIDS.search(normalize(text))):
-        found += [(Rule.APPARENT_MINOR, word) for word in word_list("apparent_minor").find(text)]
-    found += [(Rule.STATED_AGE, words) for words in word_list("stated_age").find(text)]
+        found += [
+            (Rule.APPARENT_MINOR, word) for word in word_list("apparent_minor").find(readings)
+        ]
+    found += [(Rule.STATED_AGE, words) for words in word_list("stated_age").find(readings)]
     if at is not Door.LIMIT:
-        found += [(Rule.SEXUAL, word) for word in word_list("sexual").find(text)]
+        found += [(Rule.SEXUAL, word) for word in word_list("sexual").find(readings)]
     found += [
         (Rule.REAL_PERSON, name)
         for name in find_people(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -38,14 +39,18 @@ class WordList:
 
     pattern: re.Pattern[str]
 
-    def find(self, text: str) -> list[str]:
-        """The distinct matches in `text`."""
+    def find(self, readings: Iterable[str]) -> list[str]:
+        """The distinct matches in the `readings` of a text."""
         found: dict[str, None] = {}
-        for piece in pieces(text):
-            for variant in variants(piece):
-                for match in self.pattern.finditer(variant):
-                    found.setdefault(" ".join(match.group().split()))
+        for reading in readings:
+            for match in self.pattern.finditer(reading):
+                found.setdefault(" ".join(match.group().split()))
         return list(found)
+
+
+def readings_of(text: str) -> list[str]:
+    """Everything that `text` may be read as: its pieces, as written and with disguises undone."""
+    return [variant for piece in pieces(text) for variant in variants(piece)]
 
 
 def pieces(text: str) -> list[str]:
