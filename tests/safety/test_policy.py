@@ -287,7 +287,7 @@ def test_any_text_is_judged_without_an_exception(text: str) -> None:
 def test_long_hostile_text_is_judged_in_bounded_time(text: str) -> None:
     started = time.perf_counter()
     check_text(text, Door.DM)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20
 
 
 def test_wording_that_straddles_two_pieces_is_found() -> None:
