@@ -50,9 +50,14 @@ def choose_addresses(settings: Settings) -> Addresses:
     taken: set[int] = set()
     problems: list[str] = []
     chosen: dict[str, Address] = {}
-    for name in ("gateway", "sandbox", "dagster"):
+    wanted = {
+        "gateway": settings.gateway_url,
+        "sandbox": settings.sandbox_url,
+        "dagster": settings.dagster_url,
+    }
+    for name, url in wanted.items():
         variable = f"VIXEN_{name.upper()}_URL"
-        parts = urlsplit(getattr(settings, f"{name}_url"))
+        parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
         if variable in os.environ:
             if port in taken or not is_free(host, port):

@@ -46,7 +46,10 @@ def location_loaded(webserver_url: str) -> str | None:
         if entry.get("loadStatus") != "LOADED" or not found:
             return "the code location is loading"
         if found.get("__typename") == "PythonError":
-            return f"{LOCATION_DOES_NOT_LOAD}: {_last_line(found.get('message', ''))}"
+            message = str(found.get("message", ""))
+            if "DagsterUserCodeUnreachableError" in message:
+                return "the code server is not reachable yet"
+            return f"{LOCATION_DOES_NOT_LOAD}: {_first_sentence(message)}"
     return None if entries else "the workspace has no code location"
 
 
@@ -97,6 +100,7 @@ def grpc_serving(target: str) -> str | None:
     return None if answer == b"\x08\x01" else "the code server is not serving yet"
 
 
-def _last_line(message: str) -> str:
-    lines = [line.strip() for line in str(message).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+def _first_sentence(message: str) -> str:
+    """Of a Dagster error, without the class name in front and the advice behind."""
+    text = " ".join(message.split()).removeprefix("dagster._core.errors.")
+    return text.split(" Local modules were resolved", 1)[0][:400] or "no reason given"

@@ -5,6 +5,7 @@ Belongs here: the process and its log file. Does not: when to start or restart i
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,12 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from vixen_pipeline.logs import redact_text
 
 MAX_LOG_BYTES = 10_000_000
 TAIL_BYTES = 8_192
 TAIL_LINES = 6
+TAIL_WIDTH = 300
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -126,8 +129,17 @@ def tail(log: Path, *, since: str | None = None) -> list[str]:
     if since is not None:
         starts = [number for number, text in enumerate(lines) if text.startswith(since)]
         lines = lines[starts[-1] + 1 :] if starts else lines
-    kept = [text.rstrip() for text in lines if text.strip()]
-    return [redact_text(text) for text in kept[-TAIL_LINES:]]
+    kept = [_shown(text) for text in lines if text.strip()]
+    return [redact_text(text)[:TAIL_WIDTH] for text in kept[-TAIL_LINES:]]
+
+
+def _shown(line: str) -> str:
+    """A line for people: of a JSON record, the event's own first line."""
+    try:
+        record: Any = json.loads(line)
+        return str(record["event"]).splitlines()[0]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return line.rstrip()
 
 
 def cap(log: Path) -> None:

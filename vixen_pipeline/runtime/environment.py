@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -70,6 +71,7 @@ def child_environment(
         **os.environ,
         **values,
         **dagster_variables(databases.dagster, home),
+        **_bytecode(home),
         "VIXEN_DATABASE_URL": databases.main,
         "VIXEN_DAGSTER_DATABASE_URL": databases.dagster,
         "PYTHONPATH": python_path(),
@@ -77,3 +79,14 @@ def child_environment(
         "NO_COLOR": "1",
         MARK: str(home),
     }
+
+
+def _bytecode(home: Path) -> dict[str, str]:
+    """Where no process may write bytecode and none was installed, each would compile Dagster anew,
+    which takes as long as importing it: then it goes into our own folder."""
+    spec = find_spec("dagster")
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE") or spec is None or spec.origin is None:
+        return {}
+    if Path(cache_from_source(spec.origin)).exists():
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home / "pycache")}

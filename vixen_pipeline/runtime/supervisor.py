@@ -28,8 +28,6 @@ from vixen_pipeline.settings import Settings, require_settings
 POLL_S = 0.1
 DATABASE_EVERY_S = 1.0
 LOGS_EVERY_S = 5.0
-LOCATION_GRACE_S = 20.0
-"""A code location that does not load this long after its server serves will not load."""
 
 POSTGRES = "postgres"
 
@@ -105,14 +103,18 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop everything, Postgres last. A second Ctrl-C meanwhile ends it without patience."""
+        if self._thread.ident is None:
+            return  # never started
         self._stop.set()
-        while self._thread.is_alive():
+        while not self._over.is_set():
             try:
-                self._thread.join(POLL_S)
+                # Not join(): interrupted at a bad moment it takes the thread for ended.
+                self._over.wait()
             except KeyboardInterrupt:
                 self._say("stopping now")
                 self._shutdown.hurry()
         self._restore_signals()
+        self._thread.join()
 
     def pids(self) -> dict[str, int]:
         """Pid of each live child, and of the embedded server."""
@@ -183,19 +185,15 @@ class Supervisor:
         migrate.upgrade(self._databases.main)
 
     def _wait_until_ready(self) -> None:
-        served_at: float | None = None
         while pending := [child for child in self._children.values() if not child.ready]:
             for child in pending:
                 if self._stop.is_set():
                     raise _StopRequested
                 why = self._look(child)
-                if why is None and child.spec.name == "code-server":
-                    served_at = time.monotonic()
-                late = time.time() - child.started_at > child.spec.ready_timeout_s
-                served = served_at is not None and time.monotonic() - served_at > LOCATION_GRACE_S
-                if why is not None and (
-                    late or (served and why.startswith(checks.LOCATION_DOES_NOT_LOAD))
-                ):
+                if why is not None and why.startswith(checks.LOCATION_DOES_NOT_LOAD):
+                    log = self.home / "logs" / "code-server.log"
+                    raise Unavailable(f"{why}.", next_step=f"See {log}.")
+                if why is not None and time.time() - child.started_at > child.spec.ready_timeout_s:
                     raise _failed(child, f"is not ready: {why}")
             self._stop.wait(POLL_S)
 
