@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from vixen_pipeline.identity.plan import VALUES, plan_shots
 from vixen_pipeline.identity.prompts import caption, seed_of, trigger_word
 
-IDENTITY_WORDS = set(
-    ["hair", "blonde", "blond", "brunette", "redhead", "red", "copper", "auburn", "ginger", "curly", "wavy", "straight", "braid", "ponytail", "bangs", "eye", "eyes", "green-eyed", "blue-eyed", "brown-eyed", "hazel", "skin", "pale", "fair", "tan", "tanned", "olive", "freckles", "freckled", "mole", "scar", "tattoo", "dimples", "lips", "nose", "jaw", "cheekbones", "beard", "build", "slim", "athletic", "curvy", "muscular", "tall", "short", "petite", "woman", "man", "girl", "boy", "lady", "guy", "female", "male", "person", "people", "she", "he", "her", "his", "they", "age", "aged", "old", "young", "year", "years", "adult", "teen", "pretty", "beautiful", "handsome", "attractive", "gorgeous", "dress", "shirt", "wearing", "outfit"]
-)
+NAMED = """
+hair blonde blond brunette redhead red copper auburn ginger curly wavy straight braid ponytail bangs
+eye eyes green-eyed blue-eyed brown-eyed hazel skin pale fair tan tanned olive freckles freckled
+mole scar tattoo dimples lips nose jaw cheekbones beard build slim athletic curvy muscular tall
+short petite woman man girl boy lady guy female male person people she he her his they age aged old
+young year years adult teen pretty beautiful handsome attractive gorgeous dress shirt wearing outfit
+"""
+IDENTITY_WORDS = set(re.findall(r"\S+", NAMED))
 
 
 def test_no_caption_ever_names_anything_of_the_person():

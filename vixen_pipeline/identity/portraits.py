@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.errors import ProviderError
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 STAGE = "reference_portraits"
-METADATA = (
-    "preview",
-    "model",
-    "seed",
-    "width",
-    "height",
-    "sharpness",
-    "tries",
-    "object_key",
-    "usd",
-)
-CHECKS = (("portrait_usable", True), ("portrait_moderated", True))
 
 
 def run_reference_portraits(
@@ -55,16 +44,21 @@ def current_portraits(
     services: Services, avatars: Sequence[AvatarRef]
 ) -> dict[int, GeneratedImage]:
     """The accepted portrait of each avatar's present appearance, by avatar id."""
-    digests = {avatar.id: avatar.appearance_digest for avatar in avatars}
     with services.database.begin() as session:
-        rows = session.scalars(
-            select(GeneratedImage).where(
-                GeneratedImage.avatar_id.in_(digests),
-                GeneratedImage.purpose == "portrait",
-                GeneratedImage.selected,
-            )
+        return select_portraits(session, avatars)
+
+
+def select_portraits(session: Session, avatars: Sequence[AvatarRef]) -> dict[int, GeneratedImage]:
+    """The same, in the caller's transaction."""
+    digests = {avatar.id: avatar.appearance_digest for avatar in avatars}
+    rows = session.scalars(
+        select(GeneratedImage).where(
+            GeneratedImage.avatar_id.in_(digests),
+            GeneratedImage.purpose == "portrait",
+            GeneratedImage.selected,
         )
-        return {row.avatar_id: row for row in rows if row.input_digest == digests[row.avatar_id]}
+    )
+    return {row.avatar_id: row for row in rows if row.input_digest == digests[row.avatar_id]}
 
 
 def _run(run: StageRun, progress: Progress) -> None:

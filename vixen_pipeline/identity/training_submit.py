@@ -1,0 +1,85 @@
+"""One training handed to the provider. Belongs here: money set aside, the effect, the row.
+
+Does not: waiting: a training ends by webhook or poll. Killed before the row is committed, the next
+run finds the effect with its remote id, or reads the provider back, and commits the row then.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from vixen_pipeline.effects import Accepted, Effect
+from vixen_pipeline.errors import Permanent, Transient
+from vixen_pipeline.identity.image_costs import expected_training
+from vixen_pipeline.identity.image_filling import reopen_refused
+from vixen_pipeline.identity.training_plan import TrainingTask, request_of, webhook_url
+from vixen_pipeline.identity.training_rows import insert_training
+
+if TYPE_CHECKING:
+    from vixen_pipeline.services import Services
+
+LOOK_BACK = timedelta(hours=1)
+
+
+def submit_training(services: Services, task: TrainingTask) -> None:
+    """Submit once, ever, and commit the row of the training.
+
+    Raises BudgetExceeded beforehand, with nothing sent; ProviderError otherwise.
+    """
+    settings = services.settings
+    intended = services.effects.intend([task.intent(settings.training_timeout_s)])
+    effect = reopen_refused(services, intended)[0]
+    estimate = services.costs.quote(
+        expected_training(str(effect.request["trainer"]), int(effect.request["steps"]))
+    )
+    if effect.state == "intended":
+        # Until it is booked with the training's end; longer than a training may take.
+        life = timedelta(seconds=settings.training_timeout_s) + LOOK_BACK
+        services.costs.reserve(task.avatar.id, effect.key, estimate, life)
+    try:
+        performed = services.effects.perform(
+            effect, lambda e: _create(services, e), lambda e: find_training(services, e)
+        )
+    except (Transient, Permanent):
+        services.costs.release(effect.key)  # surely not begun: the money is free again
+        raise
+    now = services.clock.now()
+    with services.database.begin() as session:
+        insert_training(
+            session,
+            {
+                "avatar_id": task.avatar.id,
+                "dataset_id": task.dataset.id,
+                "settings_digest": task.settings.digest,
+                "settings": task.settings.as_json(),
+                "attempt": task.attempt,
+                "effect_id": performed.id,
+                "remote_id": performed.remote_id,
+                "estimate_usd": estimate,
+                "next_poll_at": now + timedelta(seconds=settings.training_poll_s),
+                "deadline": now + timedelta(seconds=settings.training_timeout_s),
+                "created_at": now,
+                "status_at": now,
+            },
+        )
+
+
+def _create(services: Services, effect: Effect) -> Accepted:
+    with services.slots.hold("replicate"):
+        # Presigned for this one call, and kept nowhere.
+        url = services.objects.presign(str(effect.request["archive_key"]))
+        job = services.trainer.create(request_of(effect, url, webhook_url(services.settings)))
+    return Accepted(job.id)
+
+
+def find_training(services: Services, effect: Effect) -> Accepted | None:
+    """Read the provider back: is there a training of this intent? Changes nothing there.
+
+    Whatever became of it, it was taken: how it ended is settled by the poll.
+    """
+    if effect.remote_id is not None:
+        return Accepted(services.trainer.get(effect.remote_id).id)
+    since = effect.dispatched_at or services.clock.now() - LOOK_BACK
+    found = services.trainer.find(request_of(effect, "", None), since)
+    return Accepted(found.id) if found is not None else None
