@@ -18,13 +18,6 @@ from vixen_pipeline.identity.plan import Shot, coverage, coverage_gaps
 from vixen_pipeline.identity.quality import Thresholds, reason_kinds
 from vixen_pipeline.stages import Check, Meta
 
-CHECKS = (
-    ("dataset_coverage", True),
-    ("dataset_duplicates", True),
-    ("dataset_identity", True),
-    ("dataset_completeness", True),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vixen_pipeline.db.models import GeneratedImage, TrainingDataset
 from vixen_pipeline.errors import ProviderError, StageFailed
 from vixen_pipeline.identity.contact_sheet import markdown_image
-from vixen_pipeline.identity.dataset_checks import CHECKS, DatasetFacts
+from vixen_pipeline.identity.dataset_checks import DatasetFacts
 from vixen_pipeline.identity.dataset_publish import publish_dataset
 from vixen_pipeline.identity.dataset_rows import (
     dataset_digest,
@@ -43,12 +43,6 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 STAGE = "training_datasets"
-METADATA = (
-    "contact_sheet", "images_accepted", "images_made", "images_rejected", "rejected_by_reason",
-    "coverage", "identity_scorer", "identity_least", "identity_mean", "sharpness_least",
-    "archive_key", "archive_sha256", "archive_bytes", "usd",
-)  # fmt: skip
-__all__ = ["CHECKS", "METADATA", "STAGE", "run_training_datasets"]
 
 
 def run_training_datasets(
