@@ -16,9 +16,10 @@ from vixen_pipeline.db.session import Database
 from vixen_pipeline.errors import NotFound, Permanent, Transient, Unavailable
 from vixen_pipeline.identity.attempts import clear_failure
 from vixen_pipeline.identity.persona_store import similar_personas
-from vixen_pipeline.identity.personas import PERSONAS_STAGE, run_personas
+from vixen_pipeline.identity.personas import run_personas
 from vixen_pipeline.identity.registry import land_specs, register_landed
 from vixen_pipeline.identity.spec import ParsedSpec
+from vixen_pipeline.identity.stages_list import PERSONAS_STAGE
 from vixen_pipeline.providers.fakes import FakeEmbedder, FakeModerator, FakeTextModel, refused
 from vixen_pipeline.providers.ports import CutOff
 from vixen_pipeline.services import Services

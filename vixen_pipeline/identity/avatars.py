@@ -15,7 +15,7 @@ from vixen_pipeline.identity.spec_consents import consents_on_record
 from vixen_pipeline.identity.spec_errors import show_path
 from vixen_pipeline.identity.spec_policy import Consents, policy_problems
 from vixen_pipeline.identity.stage_run import StageRun, run_stage
-from vixen_pipeline.stages import Check, Meta, Progress, StageProgress, StageResult, StageSpec
+from vixen_pipeline.stages import Check, Meta, Progress, StageProgress, StageResult
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
@@ -69,16 +69,3 @@ def _metadata(avatar: AvatarRef) -> dict[str, Meta]:
         "spec_digest": Meta("text", spec_digest(avatar.spec)),
         "created_at": Meta("timestamp", avatar.created_at),
     }
-
-
-AVATARS_STAGE = StageSpec(
-    name=STAGE,
-    system="identity",
-    deps=(),
-    description="Avatars that people described: landed specs, registered as `niche:handle`.",
-    owner="team:identity",
-    kinds=("postgres", "yaml"),
-    checks=((SPEC_POLICY, True),),
-    metadata_schema=("name", "niche", "handle", "spec_version", "spec_digest", "created_at"),
-    run=run_avatars,
-)

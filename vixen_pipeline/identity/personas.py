@@ -39,7 +39,6 @@ from vixen_pipeline.stages import (
     Progress,
     StageProgress,
     StageResult,
-    StageSpec,
 )
 
 if TYPE_CHECKING:
@@ -214,29 +213,3 @@ def _metadata(
         "usd": Meta("usd", run.stage_cost(avatar)),
         "created_at": Meta("timestamp", kept.created_at),
     }
-
-
-PERSONAS_STAGE = StageSpec(
-    name=STAGE,
-    system="identity",
-    deps=("avatars",),
-    description="Who each avatar is: a persona written by a language model from the spec, judged "
-    "against spec and policy, embedded, and compared with all others.",
-    owner="team:identity",
-    kinds=("anthropic", "openai", "postgres"),
-    checks=((FITS_SPEC, True), (POLICY, True), (DISTINCT, False)),
-    metadata_schema=(
-        "biography",
-        "traits",
-        "tone",
-        "model",
-        "embedding_model",
-        "neighbour",
-        "similarity",
-        "tries",
-        "repairs",
-        "usd",
-        "created_at",
-    ),
-    run=run_personas,
-)
