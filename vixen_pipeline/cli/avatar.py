@@ -64,9 +64,9 @@ def add(
     for item in landed:
         line(f"{item.key}: {words[item.outcome]} (version {item.version}, {item.source})")
     if any(item.outcome != "unchanged" for item in landed):
-        note(
-            "A running `vixen up` goes on from here; without one: `vixen materialize lora_weights`."
-        )
+        keys = " ".join(f"--avatar {item.key}" for item in landed)
+        note("A running `vixen up` goes on from here. Without one:")
+        note(f"  vixen materialize group:identity {keys}")
 
 
 def list_(
@@ -210,7 +210,10 @@ def _document(services: Services, key: str) -> dict[str, Any]:
 
     for landed in list_avatars(services):
         if landed.avatar == key and landed.status == "landed":
-            return {**asdict(landed), "waits_for": "`vixen up`, or `vixen materialize avatars`"}
+            return {
+                **asdict(landed),
+                "waits_for": f"`vixen up`, or `vixen materialize avatars --avatar {key}`",
+            }
     avatar = avatar_ref(services, key)
     status = asdict(avatar_status(services, key))
     with services.database.begin() as session:
