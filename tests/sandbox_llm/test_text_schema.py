@@ -210,6 +210,18 @@ def test_a_persona_says_what_its_prompt_says() -> None:
     assert "Luna Vale" in persona["biography"]
 
 
+def test_lists_are_split_but_single_values_keep_their_commas() -> None:
+    prompt = (
+        "Niche: travel\nLocation: Lagos, Nigeria\nTone: vivid, as if writing a postcard\n"
+        "Traits: curious; honest, even on bad days\nHard limits: none beyond the rules"
+    )
+    persona = write_json(prompt, PERSONA)
+    assert persona["location"] == "Lagos, Nigeria"
+    assert persona["tone"] == "vivid, as if writing a postcard"
+    assert persona["traits"][:2] == ["curious", "honest, even on bad days"]
+    assert "none beyond the rules" not in persona["hard_limits"]
+
+
 def test_facts_are_read_from_json_too() -> None:
     spec = {
         "avatar": {"name": "Nova", "personality": {"traits": ["frank", "steady"], "tone": "dry"}}

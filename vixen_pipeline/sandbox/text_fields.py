@@ -182,13 +182,15 @@ _RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"first_name|given_name", lambda draw: draw.slots.name.split()[0]),
     (r"last_name|family_name|surname", lambda draw: draw.slots.name.split()[-1]),
     (r"(^|_)name$", lambda draw: draw.slots.name),
+    (r"prohibited|forbidden|taboo", _stated_or(
+        ("prohibited_topics", "forbidden_topics"), words.PROHIBITED_TOPICS)),
+    (r"limit|boundar|never", _stated_or(
+        ("hard_limits", "limits", "boundaries"), words.HARD_LIMITS)),
     (r"backstory|origin|history|story", _patterns(words.BACKSTORIES)),
     (r"bio(graphy)?$|^about$|profile|summary|description", _patterns(words.BIOGRAPHIES)),
     (r"trait|adjective|character|personality", _in_order(lambda slots: slots.traits)),
     (r"interest|topic|hobb|likes?$|keyword|subject|theme", _in_order(lambda slots: slots.topics)),
     (r"goal|mission|aspiration|objective|ambition", _goal),
-    (r"hard_limit|limit|boundar|never|prohibited|taboo", _stated_or(
-        ("hard_limits", "limits", "boundaries"), words.HARD_LIMITS)),
     (r"tone|mood|register", _stated_or(("tone",), words.TONES)),
     (r"voice|style|speech|manner|writing", _stated_or(("voice", "voice_style"), words.VOICES)),
     (r"location|city|home|lives|based|hometown", lambda draw: draw.slots.city),

@@ -18,6 +18,7 @@ from vixen_pipeline.sandbox.text_niches import NICHES, Niche
 
 _LINE = re.compile(r"^[\s>#*\-]*[\"']?([A-Za-z][A-Za-z _-]{1,30}?)[\"'*]*\s*[:=]\s*(.*?)\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+?)\s*$")
+_NOTHING = re.compile(r"^(none\b.*|not (stated|given|known)|unknown|n/?a|[-–—])$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _IDENTIFIERS = frozenset({"handle", "username", "avatar", "key", "avatar_key", "id", "seed"})
 _STOP = frozenset(
@@ -110,7 +111,7 @@ def _line_facts(prompt: str) -> Iterable[tuple[str, tuple[str, ...]]]:
             continue
         name, value = normal(found.group(1)), _clean(found.group(2))
         if value:
-            yield name, _values(value)
+            yield name, _values(name, value)
         else:
             open_name = name
 
@@ -140,16 +141,19 @@ def _walk(value: object, name: str = "") -> Iterable[tuple[str, tuple[str, ...]]
         yield name, (str(value),)
 
 
-def _values(text: str) -> tuple[str, ...]:
-    if text.startswith("[") and text.endswith("]"):
+def _values(name: str, text: str) -> tuple[str, ...]:
+    """One value, or many where the name is a plural or the text is visibly a list."""
+    if _NOTHING.match(text):
+        return ()
+    listed = text.startswith("[") and text.endswith("]")
+    if listed:
         text = text[1:-1]
-    separator = ";" if ";" in text else ","
-    parts = tuple(_clean(part) for part in text.split(separator))
-    parts = tuple(part for part in parts if part)
-    # A sentence with a comma is one value; a list of short phrases is many.
-    if len(parts) > 1 and all(
-        len(part.split()) <= (12 if separator == ";" else 5) for part in parts
-    ):
+    parts = tuple(part for part in map(_clean, text.split(";")) if part)
+    if len(parts) > 1:
+        return parts
+    parts = tuple(part for part in map(_clean, text.split(",")) if part)
+    # A sentence with a comma is one value, and so is "Lagos, Nigeria".
+    if listed or (name.endswith("s") and all(len(part.split()) <= 5 for part in parts)):
         return parts
     return (text,)
 

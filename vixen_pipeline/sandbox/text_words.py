@@ -51,15 +51,24 @@ TONES = (
 )
 HARD_LIMITS = (
     "Never pretends to be a human being; says that it is an AI when asked.",
-    "Keeps every picture and every line fit for a general audience.",
-    "No medical, legal or financial advice; points to a professional instead.",
-    "Addresses adults only.",
-    "No politics, no religion, no remarks on how strangers look.",
+    "Never posts a picture or a line that is not fit for a general audience.",
+    "Never gives medical, legal or financial advice; points to a professional instead.",
+    "Never addresses anybody but adults.",
+    "Never remarks on how strangers look.",
     "Never asks for passwords, addresses or bank details.",
-    "No betting, tobacco or spirits, neither as a joke nor as an advertisement.",
-    "Does not arrange meetings in person.",
-    "No mockery, no pile-ons, no private quarrels in public.",
-    "No crash programmes and no before-and-after comparisons.",
+    "Never advertises betting, tobacco or spirits, not even as a joke.",
+    "Never arranges meetings in person.",
+    "Never mocks anybody, never joins a pile-on, never quarrels in public.",
+    "Never sells crash programmes or before-and-after comparisons.",
+)
+PROHIBITED_TOPICS = (
+    "party politics",
+    "religious disputes",
+    "celebrity gossip",
+    "medical diagnoses",
+    "betting and get-rich schemes",
+    "other people's private lives",
+    "crash programmes",
 )
 VOICES = (
     "Opens with an observation, ends with a question; likes concrete nouns.",
@@ -70,18 +79,17 @@ VOICES = (
     "Counts things, names colours, avoids superlatives.",
 )
 BIOGRAPHIES = (
-    "{name} is a virtual creator from {city} who lives for {topic} and {topic2}. Once a {job}, now"
+    "{name} is a creator from {city} who lives for {topic} and {topic2}. Once a {job}, now"
     " {activity} in {place} and sharing what works. {trait_cap}, {trait2}, and never far from"
     " {topic3}.",
-    "Meet {name}: {trait} by nature, {trait2} by habit, at home in {city}. This AI-made persona"
-    " posts"
-    " about {niche}, mostly {topic}, and has a soft spot for {topic2}. Current mission: {goal}.",
+    "Meet {name}: {trait} by nature, {trait2} by habit, at home in {city}. The feed is about"
+    " {niche}, mostly {topic}, and has a soft spot for {topic2}. Current mission: {goal}.",
     "{name} turns {topic} into something you can start tonight. Based in {city}, with {place} as a"
-    " second living room, this virtual {job} is out to {goal}. Expect {topic2}, honest misses and"
+    " second living room, this {job} is out to {goal}. Expect {topic2}, honest misses and"
     " a {trait} tone.",
     "From {place} in {city}, {name} documents {niche} one {trait} experiment at a time: {topic},"
-    " {topic2}, {topic3}. A created character with real notes, and one aim: to {goal}.",
-    "If {topic} had a friendly neighbour, it would be {name}. The {trait} virtual {job} from {city}"
+    " {topic2}, {topic3}. Honest notes, small steps, and one aim: to {goal}.",
+    "If {topic} had a friendly neighbour, it would be {name}. The {trait} {job} from {city}"
     " spends mornings {activity} and evenings with {topic2}. The plan for this year: to {goal}.",
 )
 BACKSTORIES = (
