@@ -131,7 +131,8 @@ def not_found(services: Services, key: str) -> NotFound:
     if pending:
         return NotFound(
             f"{key} is landed but not registered yet.",
-            next_step=f"A running `vixen up` registers it, or `vixen materialize avatars --avatar {key}`.",
+            next_step="A running `vixen up` registers it, and so does "
+            f"`vixen materialize avatars --avatar {key}`.",
         )
     near = difflib.get_close_matches(key, known, n=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
