@@ -99,7 +99,7 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table: aligned with headers on a terminal, tab separated without styling in a pipe."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[cell(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *cells]:
             typer.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
@@ -115,7 +115,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     out().print(table)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as one cell of a table or CSV file."""
     match value:
         case None:
             return ""

@@ -31,7 +31,7 @@ COMMAND_MODULES = (
     "db",
     "bench",
 )
-"""In the order `vixen --help` shows them."""
+"""In the order `vixen --help` shows them, commands before groups of commands."""
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>5}  {text}" for code, text in EXIT_CODES.items())
 
