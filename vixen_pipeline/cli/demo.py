@@ -148,7 +148,7 @@ def _report(
 def _links(settings: Settings, keys: Sequence[str]) -> dict[str, str]:
     base = settings.dagster_url
     return {
-        "lineage": f"{base}/asset-groups",
+        "lineage": f"{base}/locations/vixen/asset-groups/identity/lineage",
         "runs": f"{base}/runs",
         "dataset": f"{base}/assets/training_datasets?view=partitions"
         f"&partition={quote(keys[0], safe='')}",
