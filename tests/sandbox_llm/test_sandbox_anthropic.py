@@ -116,6 +116,7 @@ def test_sampling_parameters_are_refused_on_the_newest_version_only(sandbox: San
     assert old.status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_bad_requests_name_the_field(sandbox: Sandbox, client: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.BadRequestError, match="foo: Extra inputs"):
         ask(client, extra_body={"foo": 1})

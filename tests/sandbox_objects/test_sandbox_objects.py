@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import httpx
+import psutil
 import psycopg
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -441,6 +442,18 @@ def test_an_upload_that_breaks_off_leaves_nothing(sandbox: Sandbox) -> None:
     wait_until(lambda: files_in(sandbox) == [], seconds=10)
     with psycopg.connect(sandbox.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM s3_objects").fetchone() == (0,)
+
+
+def test_a_large_body_goes_through_without_being_held_in_memory(signer: Any) -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    sent = (b"x" * MIB for _ in range(96))
+    headers = {"Content-Length": str(96 * MIB)}
+    url = presigned(signer, "put_object")
+    assert httpx.put(url, content=sent, headers=headers, timeout=60).status_code == 200
+    with httpx.stream("GET", presigned(signer), timeout=60) as answer:
+        assert sum(len(piece) for piece in answer.iter_bytes()) == 96 * MIB
+    assert process.memory_info().rss - before < 48 * MIB
 
 
 def test_many_readers_and_writers_each_get_their_own_bytes(s3: Any) -> None:

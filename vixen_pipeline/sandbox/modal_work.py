@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import io
 import json
 import re
 import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -28,6 +28,8 @@ PROVIDER = "modal"
 ROUTE = "POST /generate"
 MAX_WEIGHTS = 2 * 1024**3
 MOST_PROMPTS = 64
+_IN_MEMORY = 32 * 1024**2
+_MOST_HEADER = 100_000_000
 _KINDS = ("stranger", "duplicate", "blurry", "nsfw")
 _LOOKS = re.compile(r"\b(hair|eyes|eyed|skin|complexion)\b", re.IGNORECASE)
 
@@ -77,10 +79,21 @@ class WeightsError(Exception):
 
 async def check_weights(state: SandboxState, body: Generate) -> None:
     """Download the weights, compare their SHA-256, look into them. Raises WeightsError."""
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        digest = await _download(state, body.weights_url, file)
+        if digest != body.weights_sha256:
+            message = f"expected SHA-256 {body.weights_sha256}, got {digest}"
+            raise WeightsError("weights_mismatch", message)
+        if not await asyncio.to_thread(_is_lora, file):
+            message = "the file is neither safetensors nor a tar that holds lora.safetensors"
+            raise WeightsError("weights_not_a_lora", message)
+
+
+async def _download(state: SandboxState, url: str, file: IO[bytes]) -> str:
+    """Stream the URL into `file`; its SHA-256 in hex. Raises WeightsError."""
     digest, size = hashlib.sha256(), 0
-    head = io.BytesIO()
     try:
-        async with state.http.stream("GET", body.weights_url) as answer:
+        async with state.http.stream("GET", url) as answer:
             if answer.status_code != 200:
                 message = f"the weights URL answered {answer.status_code}"
                 raise WeightsError("weights_unavailable", message)
@@ -89,36 +102,34 @@ async def check_weights(state: SandboxState, body: Generate) -> None:
                 if size > MAX_WEIGHTS:
                     raise WeightsError("weights_too_large", f"more than {MAX_WEIGHTS} bytes")
                 digest.update(piece)
-                head.write(piece)
+                file.write(piece)
     except httpx.HTTPError as error:
         message = f"the weights URL cannot be read: {type(error).__name__}"
         raise WeightsError("weights_unavailable", message) from error
-    if digest.hexdigest() != body.weights_sha256:
-        message = f"expected SHA-256 {body.weights_sha256}, got {digest.hexdigest()}"
-        raise WeightsError("weights_mismatch", message)
-    if not _is_lora(head.getvalue()):
-        message = "the file is neither safetensors nor a tar that holds lora.safetensors"
-        raise WeightsError("weights_not_a_lora", message)
+    return digest.hexdigest()
 
 
-def _is_lora(content: bytes) -> bool:
-    if _is_safetensors(content):
+def _is_lora(file: IO[bytes]) -> bool:
+    if _is_safetensors(file):
         return True
+    file.seek(0)
     try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        with tarfile.open(fileobj=file) as tar:
             members = [name for name in tar.getnames() if name.endswith("lora.safetensors")]
             found = tar.extractfile(members[0]) if members else None
-            return found is not None and _is_safetensors(found.read())
+            return found is not None and _is_safetensors(found)
     except tarfile.TarError:
         return False
 
 
-def _is_safetensors(content: bytes) -> bool:
-    length = int.from_bytes(content[:8], "little")
-    if not 2 <= length <= len(content) - 8:
+def _is_safetensors(file: IO[bytes]) -> bool:
+    """Whether a file starts with a safetensors header that is whole."""
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= _MOST_HEADER:
         return False
     try:
-        header: Any = json.loads(content[8 : 8 + length])
+        header: Any = json.loads(file.read(length))
     except ValueError:
         return False
     return isinstance(header, dict)
