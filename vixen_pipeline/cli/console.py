@@ -219,9 +219,13 @@ def services_for_command(*, run_id: str | None = None) -> Generator[Services]:
     The embedded server is started when needed, and an empty database gets its schema. A database
     of an older schema is not touched: that needs `vixen db upgrade`.
     """
+    from vixen_pipeline import logs
     from vixen_pipeline.services import Services
 
-    services = Services(settings_for_command(), run_id=run_id)
+    settings = settings_for_command()
+    # To standard error, and only what matters: standard output belongs to the command.
+    logs.configure(settings.log_format, level="WARNING")
+    services = Services(settings, run_id=run_id)
     try:
         ensure_schema(services)
         yield services

@@ -14,6 +14,7 @@ from vixen_pipeline.cli.console import (
     services_for_command,
     settings_for_command,
 )
+from vixen_pipeline.errors import Busy
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group.command("url")(url)
     group.command("upgrade")(upgrade)
     group.command("reset")(reset)
+    group.command("stop")(stop)
     app.add_typer(group, name="db")
 
 
@@ -55,14 +57,42 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete everything in the database: avatars, receipts, effects, costs. Cannot be undone."""
+    """Delete everything in the database: avatars, receipts, effects, costs. Cannot be undone.
+
+    On the embedded server Dagster's history and the sandbox's state go too; objects stay. Not
+    while `vixen up` runs in this folder.
+    """
     from vixen_pipeline.db import migrate
+    from vixen_pipeline.runtime.databases import drop_siblings
+    from vixen_pipeline.runtime.uplock import holder
 
     settings = settings_for_command()
+    pid = holder(settings.home.resolve())
+    if pid is not None:
+        raise Busy(f"`vixen up` runs in this folder (process {pid}).", next_step="Stop it first.")
     confirm(f"Delete everything in the database of {settings.home.resolve()}?", yes=yes)
     with services_for_command() as services:
         migrate.reset(services.database.url)
+        if settings.database_url is None:
+            drop_siblings(settings, services.database.url)
     if as_json:
         print_json({"reset": True})
     else:
         line("the database is empty and its schema is new")
+
+
+def stop(as_json: JsonOption = False) -> None:
+    """Stop the embedded server, which otherwise stays up after a command has started it."""
+    from vixen_pipeline.db import embedded
+    from vixen_pipeline.runtime.uplock import holder
+
+    settings = settings_for_command()
+    pid = holder(settings.home.resolve())
+    if pid is not None:
+        raise Busy(f"`vixen up` runs in this folder (process {pid}).", next_step="Stop it first.")
+    ran = embedded.state(settings.postgres_dir).running
+    embedded.stop(settings.postgres_dir)
+    if as_json:
+        print_json({"stopped": ran})
+    else:
+        line("stopped" if ran else "it was not running")

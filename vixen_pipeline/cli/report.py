@@ -168,7 +168,7 @@ def _csv(tables: dict[str, Table]) -> str:
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Vixen report</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }}
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem }}
 table {{ border-collapse: collapse; width: 100% }} h2 {{ margin-top: 2rem; font-size: 1.1rem }}
 th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd }}
 </style>

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import make_url
 
 from vixen_pipeline.db import embedded, siblings
@@ -70,6 +71,17 @@ def check_server(url: str) -> None:
             f"the server at {shown(url)} has no pgvector.",
             next_step="Install the extension `vector` there, or unset VIXEN_DATABASE_URL.",
         )
+
+
+def drop_siblings(settings: Settings, main_url: str) -> None:
+    """Delete Dagster's and the sandbox's databases beside ours; the next start makes them anew."""
+    names = [siblings.sandbox_url(main_url)]
+    if settings.dagster_database_url is None:
+        names.append(siblings.dagster_url(settings, main_url))
+    with psycopg.connect(siblings.plain_url(main_url), autocommit=True) as connection:
+        for url in names:
+            name = sql.Identifier(make_url(url).database or "")
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
 
 def shown(url: str) -> str:
