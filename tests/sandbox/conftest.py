@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 import replicate
 from replicate.client import Client
+from sandbox_kit import Receiver, dataset_zip
 
 from vixen_pipeline.sandbox.testing import Sandbox
-
-JPEG_START = b"\xff\xd8\xff\xe0"
 
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Client:
     """The unmodified official SDK."""
     return replicate.Client(api_token=sandbox.token, base_url=sandbox.replicate_url)
-
-
-class Receiver(ThreadingHTTPServer):
-    """A web server that answers GET with `files` and keeps what is POSTed to it."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.posts: list[tuple[dict[str, str], bytes]] = []
-        self.answers: list[int] = []  # statuses of the next POSTs; then 200
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_GET(self) -> None:
-        content = self.server.files.get(self.path.partition("?")[0])
-        self.send_response(200 if content is not None else 404)
-        self.end_headers()
-        self.wfile.write(content or b"")
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.posts.append((headers, body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -66,15 +28,6 @@ def receiver() -> Generator[Receiver]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-def dataset_zip(count: int = 3) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(count):
-            archive.writestr(f"{number}.jpg", JPEG_START + bytes([number]))
-            archive.writestr(f"{number}.txt", f"vxn_luna, shot {number}")
-    return buffer.getvalue()
 
 
 @pytest.fixture

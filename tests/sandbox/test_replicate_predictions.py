@@ -242,7 +242,7 @@ def test_predrawn_pictures_cost_nothing_and_still_differ(sandbox: Sandbox, clien
     from vixen_pipeline.sandbox import drawing_pool
 
     drawing_pool.pictures.cache_clear()
-    sandbox.control._call("POST", "/predrawn", {"on": True, "count": 12, "width": 256})
+    sandbox.control.predrawn(count=12, width=256, height=256)
     reference = portrait(client)
     urls = [
         draw(client, "zsxkib/instant-id", image=reference, prompt="smile", seed=seed)[0]

@@ -16,7 +16,7 @@ from vixen_pipeline.errors import SettingsMissing, VixenError
 from vixen_pipeline.sandbox.config import SandboxConfig
 from vixen_pipeline.settings import Settings, load_settings
 
-DATABASE = "vixen_sandbox"
+SHUTDOWN_SECONDS = 3  # a stalled call must not keep the process alive
 
 
 def read_config(settings: Settings, *, port: int, base_url: str | None = None) -> SandboxConfig:
@@ -44,16 +44,18 @@ def read_config(settings: Settings, *, port: int, base_url: str | None = None) -
 
 
 def _database(settings: Settings) -> str:
-    """The sandbox's own database on the server of the pipeline's, created if needed."""
+    """The sandbox's own database beside the pipeline's, created if needed."""
     from sqlalchemy import make_url
 
-    from vixen_pipeline.db import embedded
+    from vixen_pipeline.db import embedded, siblings
 
     if settings.database_url is None:
-        return embedded.ensure_running(settings.postgres_dir, DATABASE)
-    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
-    embedded.create_database(url.render_as_string(hide_password=False), DATABASE)
-    return url.set(database=DATABASE).render_as_string(hide_password=False)
+        main = embedded.ensure_running(settings.postgres_dir)
+    else:
+        main = siblings.plain_url(settings.database_url.get_secret_value())
+    url = siblings.sandbox_url(main)
+    embedded.create_database(main, make_url(url).database or "")
+    return url
 
 
 def main() -> int:
@@ -76,7 +78,12 @@ def main() -> int:
     from vixen_pipeline.sandbox.app import create_app
 
     uvicorn.run(
-        create_app(config), host=arguments.host, port=port, log_level="warning", access_log=False
+        create_app(config),
+        host=arguments.host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return 0
 

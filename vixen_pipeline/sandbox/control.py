@@ -16,6 +16,8 @@ from vixen_pipeline.sandbox.drawing_pool import pictures
 from vixen_pipeline.sandbox.faults import Fault, Phase
 from vixen_pipeline.sandbox.state import SandboxState, metadata
 
+QUALITY = 90  # what a client that does not ask for a quality gets
+
 
 class Order(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +58,9 @@ class TrainingOrder(Order):
 
 class PredrawnOrder(Order):
     on: bool
+    count: int = Field(96, ge=1, le=500)
+    width: int = Field(1024, ge=64, le=4096)
+    height: int = Field(1024, ge=64, le=4096)
 
 
 def router(state: SandboxState) -> APIRouter:
@@ -107,8 +112,8 @@ def _order_routes(routes: APIRouter, state: SandboxState) -> None:
     @routes.post("/predrawn")
     async def predrawn(order: PredrawnOrder) -> dict[str, bool]:  # pyright: ignore[reportUnusedFunction]
         if order.on:
-            await asyncio.to_thread(pictures, 1024, 1024, 90)
-        await state.change_controls(predrawn=order.on)
+            await asyncio.to_thread(pictures, order.width, order.height, QUALITY, order.count)
+        await state.change_controls(predrawn=order.count if order.on else 0)
         return {"ok": True}
 
 

@@ -130,22 +130,20 @@ def clothing(prompt: str) -> Rgb | None:
 
 
 def stranger_to(look: Look, seed: int) -> Look:
-    """Somebody who is plainly another person."""
+    """Somebody who is plainly another person: other hair, other skin."""
     rng = random.Random(f"stranger:{seed}")
-    found: list[Look] = []
-    for _ in range(12):
-        found.append(
-            Look(
-                hair=rng.choice(list(HAIR_COLORS.values())),
-                skin=rng.choice(list(SKIN_TONES.values())),
-                eyes=rng.choice(list(EYE_COLORS.values())),
-                cloth=look.cloth,
-                style=rng.choice(["long", "bob", "short", "curly", "bun"]),
-                man=look.man,
-            )
-        )
-    return max(found, key=lambda other: min(_apart(other.hair, look.hair), 200)
-               + 2 * min(_apart(other.skin, look.skin), 150))  # fmt: skip
+    return Look(
+        hair=rng.choice(_farthest(look.hair, HAIR_COLORS, 8)),
+        skin=rng.choice(_farthest(look.skin, SKIN_TONES, 4)),
+        eyes=rng.choice(_farthest(look.eyes, EYE_COLORS, 4)),
+        cloth=look.cloth,
+        style=rng.choice(["long", "bob", "short", "curly", "bun"]),
+        man=look.man,
+    )
+
+
+def _farthest(color: Rgb, palette: dict[str, Rgb], count: int) -> list[Rgb]:
+    return sorted(palette.values(), key=lambda other: -_apart(other, color))[:count]
 
 
 def look_from_pixels(content: bytes) -> Look | None:
@@ -195,7 +193,10 @@ def _style(words: str) -> str | None:
 
 
 def _apart(one: Rgb, other: Rgb) -> float:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
+    """How different two colours look; hue counts more than brightness, which light changes."""
+    red, green, blue = (a - b for a, b in zip(one, other, strict=True))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return ((luma / 2) ** 2 + (blue - luma) ** 2 + (red - luma) ** 2) ** 0.5
 
 
 def shade(color: Rgb, factor: float, warmth: float = 0.0) -> Rgb:

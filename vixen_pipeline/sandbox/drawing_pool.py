@@ -16,7 +16,6 @@ from vixen_pipeline.sandbox.drawing import Order, draw
 from vixen_pipeline.sandbox.drawing_look import Look, look_from_prompt
 from vixen_pipeline.sandbox.drawing_shot import EXPRESSIONS, FRAMINGS, PLACES
 
-POOL = 96
 _PERSON = "adult woman, auburn long waves hair, green eyes, fair skin, wearing navy sweater"
 _WORDS = {"close": "face close-up", "bust": "bust", "half": "half body", "full": "full body"}
 _building = threading.Lock()
@@ -29,18 +28,22 @@ class PreDrawn:
         self._lock = threading.Lock()
         self._dealt: Counter[str] = Counter()
 
-    def take(self, order: Order, person: str, mark: str) -> tuple[bytes, Look]:
-        """The bytes of a picture for this person, marked so that no two are equal; who is shown."""
+    def take(self, order: Order, person: str, mark: str, pool: int) -> tuple[bytes, Look]:
+        """The bytes of a picture for this person, marked so that no two are equal; who is shown.
+
+        `pool` is how many pictures are drawn in advance; past that, each is drawn when asked for.
+        """
         with self._lock:
             turn = self._dealt[person]
             self._dealt[person] += 1
         look = look_from_prompt(_PERSON)
-        if turn >= POOL or order.format != "jpg":
+        # The first is drawn as asked for: a portrait that others are compared with must be one.
+        if turn == 0 or turn >= pool or order.format != "jpg":
             return draw(replace(order, look=look, mark=mark)), look
         with _building:
-            pool = pictures(order.width, order.height, order.quality)
+            ready = pictures(order.width, order.height, order.quality, pool)
         start = hashlib.sha256(person.encode()).digest()[0]
-        return marked(pool[(start + turn) % POOL], mark), look
+        return marked(ready[(start + turn) % pool], mark), look
 
     def forget(self) -> None:
         with self._lock:
@@ -48,12 +51,12 @@ class PreDrawn:
 
 
 @lru_cache(maxsize=4)
-def pictures(width: int, height: int, quality: int) -> tuple[bytes, ...]:
-    """The pool of one size: POOL pictures that differ in every dimension of a shot."""
+def pictures(width: int, height: int, quality: int, count: int) -> tuple[bytes, ...]:
+    """The pool of one size: `count` pictures that differ in every dimension of a shot."""
     look = look_from_prompt(_PERSON)
     framings = [_WORDS[name] for name in FRAMINGS]
     found: list[bytes] = []
-    for index in range(POOL):
+    for index in range(count):
         place = PLACES[index % len(PLACES)][0]
         expression = EXPRESSIONS[index % len(EXPRESSIONS)][0]
         framing = framings[(index // 3) % 3]

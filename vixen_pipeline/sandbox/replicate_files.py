@@ -9,16 +9,18 @@ import asyncio
 import base64
 import hashlib
 import json
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httpx
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Table, select
-from starlette.datastructures import UploadFile
 
 from vixen_pipeline.sandbox import weights
 from vixen_pipeline.sandbox.replicate_common import Json, Problem, iso, new_id
@@ -118,7 +120,7 @@ async def _deliver(state: SandboxState, table: Table, row: Row, name: str) -> Re
     html = state.faults.take("replicate", "html", route) is not None
     if html or row.get("damage") == "html" or row.get("weights") == "html":
         content, kind = HTML, "text/html; charset=utf-8"
-    return Response(content, media_type=kind, headers={"etag": hashlib.md5(content).hexdigest()})
+    return Response(content, media_type=kind, headers={"etag": f'"{row["id"]}-{len(content)}"'})
 
 
 def _weights(row: Row) -> bytes:
@@ -133,13 +135,13 @@ def _weights(row: Row) -> bytes:
 
 def add_routes(api: APIRouter, state: SandboxState) -> None:
     async def create(request: Request) -> JSONResponse:
-        form = await request.form()
-        content = form.get("content")
-        if not isinstance(content, UploadFile):
+        parts = _multipart(request.headers.get("content-type", ""), await request.body())
+        upload = parts.get("content")
+        if upload is None:
             raise Problem(422, "- content is required")
-        described = form.get("metadata")
-        meta: Json = json.loads(described) if isinstance(described, str) else {}
-        return JSONResponse(await _store(state, content, meta), 201)
+        described = parts.get("metadata")
+        meta: Json = json.loads(_bytes(described)) if described is not None else {}
+        return JSONResponse(await _store(state, upload, meta), 201)
 
     async def listing() -> JSONResponse:
         query = select(files).order_by(files.c.seq.desc())
@@ -166,12 +168,28 @@ def add_routes(api: APIRouter, state: SandboxState) -> None:
     api.add_api_route("/files/{file_id}", delete, methods=["DELETE"])
 
 
-async def _store(state: SandboxState, upload: UploadFile, meta: Json) -> Json:
-    content = await upload.read()
+def _multipart(content_type: str, body: bytes) -> dict[str, EmailMessage]:
+    """The parts of a form by name; a form is a MIME message, which the standard library reads."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    message = BytesParser(_class=EmailMessage, policy=HTTP).parsebytes(head + body)
+    if not message.is_multipart():
+        return {}
+    return {
+        str(part.get_param("name", header="content-disposition")): cast("EmailMessage", part)
+        for part in message.iter_parts()
+    }
+
+
+def _bytes(part: EmailMessage) -> bytes:
+    return cast("bytes", part.get_payload(decode=True))
+
+
+async def _store(state: SandboxState, upload: EmailMessage, meta: Json) -> Json:
+    content = _bytes(upload)
     row = {
         "id": new_id(),
-        "name": upload.filename or "file",
-        "content_type": upload.content_type or "application/octet-stream",
+        "name": upload.get_filename() or "file",
+        "content_type": upload.get_content_type(),
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "md5": hashlib.md5(content).hexdigest(),

@@ -39,11 +39,11 @@ AGAIN_SECONDS = 0.5
 
 
 def watch(
-    state: SandboxState, running: dict[str, asyncio.Task[None]], job_id: str, task: Any
+    state: SandboxState, running: dict[str, asyncio.Task[Any]], job_id: str, task: Any
 ) -> None:
     """Forget a job's task when it ends; one that broke (database away) is taken up again."""
 
-    def ended(done: asyncio.Task[None]) -> None:
+    def ended(done: asyncio.Task[Any]) -> None:
         running.pop(job_id, None)
         if not done.cancelled() and done.exception() is not None:
             log.warning("sandbox_job_broke: %s: %r", job_id, done.exception())

@@ -6,11 +6,9 @@ Belongs here: a prediction's life. Does not: pixels (drawing.py), webhooks (repl
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import re
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter, Request
@@ -19,22 +17,17 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from vixen_pipeline.sandbox import replicate_jobs as jobs
-from vixen_pipeline.sandbox.drawing import Order, draw
-from vixen_pipeline.sandbox.drawing_look import (
-    Look,
-    look_from_pixels,
-    look_from_prompt,
-    stranger_to,
-)
-from vixen_pipeline.sandbox.drawing_pool import PreDrawn
 from vixen_pipeline.sandbox.replicate_catalog import (
+    BY_SLUG,
+    BY_VERSION,
     PREDICTION_BILLED_SECONDS,
     CatalogModel,
     input_problems,
 )
 from vixen_pipeline.sandbox.replicate_common import Json, Problem, json_body
-from vixen_pipeline.sandbox.replicate_files import BadInput, fetch_input, folder, output_url
+from vixen_pipeline.sandbox.replicate_files import BadInput, output_url
 from vixen_pipeline.sandbox.replicate_models import resolve
+from vixen_pipeline.sandbox.replicate_painting import KINDS, Painter
 from vixen_pipeline.sandbox.replicate_tables import (
     Row,
     ends_at,
@@ -45,7 +38,6 @@ from vixen_pipeline.sandbox.replicate_tables import (
 )
 from vixen_pipeline.sandbox.state import SandboxState, drawn_images
 
-KINDS = ("stranger", "duplicate", "blurry", "nsfw")
 LONGEST_WAIT = 60.0
 
 
@@ -54,9 +46,9 @@ class Predictions:
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
-        self._working: dict[str, asyncio.Task[None]] = {}
-        self._last: dict[str, Order] = {}  # what was drawn last of a person, for `duplicate`
-        self._predrawn = PreDrawn()
+        self._working: dict[str, asyncio.Task[Row]] = {}
+        self._canceled: set[str] = set()  # spares those who wait a look into the database
+        self._painter = Painter(state)
 
     def add_routes(self, api: APIRouter) -> None:
         api.add_api_route("/predictions", self._create, methods=["POST"])
@@ -67,8 +59,8 @@ class Predictions:
 
     def forget(self, _: Connection) -> None:
         """Part of a reset: what memory holds goes too."""
-        self._last.clear()
-        self._predrawn.forget()
+        self._canceled.clear()
+        self._painter.forget()
 
     async def _create(self, request: Request) -> JSONResponse:
         body = await json_body(request)
@@ -88,8 +80,10 @@ class Predictions:
         if wait > 0:
             row = await self._wait(row, task, wait)
         shown = self.show(row, self._state.clock.now())
-        waited_in_vain = wait > 0 and not is_over(shown["status"])
-        return JSONResponse(shown, 202 if waited_in_vain else 201)
+        if wait > 0 and not is_over(shown["status"]):
+            # The official client takes anything but `starting` for the end.
+            return JSONResponse({**shown, "status": "starting", "started_at": None}, 202)
+        return JSONResponse(shown, 201)
 
     def _insert(self, connection: Connection, ref: str, body: Json, route: str) -> Json:
         slug, version, model = resolve(connection, self._state, ref)
@@ -130,19 +124,18 @@ class Predictions:
             "vanished": False,
         }
 
-    async def _wait(self, row: Json, task: asyncio.Task[None], seconds: float) -> Row:
+    async def _wait(self, row: Json, task: asyncio.Task[Row], seconds: float) -> Row:
         """Hold the reply until the prediction is over, `seconds` at most."""
         limit = self._state.clock.now() + timedelta(seconds=seconds)
         try:
-            await asyncio.wait_for(asyncio.shield(task), seconds)
+            current = await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
             return row
-        current = await self._state.run(lambda c: jobs.load(c, predictions, str(row["id"])))
-        now = self._state.clock.now()
-        remaining = (min(ends_at(current), limit) - now).total_seconds()
-        if remaining > 0 and not is_over(status_at(current, now)):
-            await asyncio.sleep(remaining)
-            current = await self._state.run(lambda c: jobs.load(c, predictions, str(row["id"])))
+        until = min(ends_at(current), limit)
+        while (now := self._state.clock.now()) < until and not is_over(status_at(current, now)):
+            await asyncio.sleep((until - now).total_seconds() + 0.001)
+        if row["id"] in self._canceled:
+            return await self._state.run(lambda c: jobs.load(c, predictions, str(row["id"])))
         return current
 
     async def _list(self, request: Request) -> JSONResponse:
@@ -154,12 +147,13 @@ class Predictions:
 
     async def _cancel(self, job_id: str) -> JSONResponse:
         row = await self._state.run(lambda c: jobs.cancel(c, self._state, predictions, job_id))
+        self._canceled.add(job_id)
         self._state.wake.set()
         return JSONResponse(self.show(row, self._state.clock.now()))
 
     # ---- the work ------------------------------------------------------------------------------
 
-    def prepare(self, row: Row) -> asyncio.Task[None]:
+    def prepare(self, row: Row) -> asyncio.Task[Row]:
         """Begin to draw, unless that is under way."""
         job_id = str(row["id"])
         task = self._working.get(job_id)
@@ -169,14 +163,14 @@ class Predictions:
             jobs.watch(self._state, self._working, job_id, task)
         return task
 
-    async def _work(self, row: Row) -> None:
+    async def _work(self, row: Row) -> Row:
         values: Json = {"error": None, "files": [], "logs": ""}
         drawn: list[Json] = []
         if row["outcome"] == "failed":
             values["error"] = "CUDA error: an illegal memory access was encountered"
         elif row["outcome"] != "aborted":
             try:
-                drawn = await self._draw(row)
+                drawn = await self._painter.paint(row, _model(row))
             except BadInput as problem:
                 values["error"] = f"Failed to load the input image: {problem}"
             except OSError as problem:  # no room for the output: the job fails, not the sandbox
@@ -185,85 +179,17 @@ class Predictions:
         values["logs"] = f"Using seed: {row['input'].get('seed')}\n" + (values["error"] or "")
         values["done_at"] = self._state.clock.now()
 
-        def store(connection: Connection) -> None:
+        def store(connection: Connection) -> Row:
             if drawn:
                 connection.execute(insert(drawn_images).on_conflict_do_nothing(), drawn)
-            where = predictions.c.id == row["id"]
-            connection.execute(predictions.update().where(where).values(values))
+            statement = predictions.update().where(predictions.c.id == row["id"])
+            returned = statement.values(values).returning(predictions.c.canceled_at)
+            return {**row, **values, "canceled_at": connection.execute(returned).scalar()}
 
-        await self._state.run(store)
+        stored = await self._state.run(store)
         if row["webhook"]:
             self._state.wake.set()
-
-    async def _draw(self, row: Row) -> list[Json]:
-        """Draw the outputs and write them; rows for `drawn_images`, each with its file `name`."""
-        given: Json = row["input"]
-        model = await self._state.run(lambda c: resolve(c, self._state, str(row["version"]))[2])
-        look, person = await self._look(given, model)
-        found: list[Json] = []
-        for index in range(int(given.get("num_outputs") or 1)):
-            order = self._order(row, look, person, index)
-            name = f"out-{index}.{order.format}"
-            path = folder(self._state) / str(row["id"]) / name
-            pooled = self._state.controls.predrawn and order.kind == "portrait"
-
-            mark = f"{row['id']}-{index}"
-
-            def paint(
-                order: Order = order, pooled: bool = pooled, path: Path = path, mark: str = mark
-            ) -> Json:
-                if pooled:
-                    content, shown = self._predrawn.take(order, person, mark)
-                else:
-                    content, shown = draw(order), order.look
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-                sha256 = hashlib.sha256(content).hexdigest()
-                return {"sha256": sha256, "look": shown.as_json(), "kind": order.kind}
-
-            loop = asyncio.get_running_loop()
-            painted = await loop.run_in_executor(self._state.painters, paint)
-            found.append({**painted, "name": name})
-        return found
-
-    async def _look(self, given: Json, model: CatalogModel) -> tuple[Look, str]:
-        """Who is to be drawn, and a key of that person."""
-        prompt = str(given.get("prompt") or "")
-        if model.reference is None:
-            look = look_from_prompt(prompt)
-            return look, f"{look.key}{prompt}"
-        content = await fetch_input(self._state, str(given[model.reference]))
-        sha256 = hashlib.sha256(content).hexdigest()
-        known = await self._state.drawn(sha256)
-        if known is not None:
-            return Look.from_json(known[0]), sha256
-        loop = asyncio.get_running_loop()
-        look = await loop.run_in_executor(self._state.painters, look_from_pixels, content)
-        if look is None:
-            raise BadInput("No face detected: the input is not an image")
-        return look, sha256
-
-    def _order(self, row: Row, look: Look, person: str, index: int) -> Order:
-        given: Json = row["input"]
-        seed = given.get("seed")
-        if seed is None:
-            seed = int.from_bytes(hashlib.sha256(str(row["id"]).encode()).digest()[:4], "big")
-        kind = str(row["kind"])
-        order = Order(
-            prompt=str(given.get("prompt") or ""),
-            seed=int(seed) + index,
-            width=int(given.get("width") or 1024),
-            height=int(given.get("height") or 1024),
-            look=stranger_to(look, int(seed)) if kind == "stranger" else look,
-            format=str(given.get("output_format") or "jpg"),
-            quality=int(given.get("output_quality") or 90),
-            kind=kind,
-        )
-        last = self._last.get(person)
-        if kind == "duplicate" and last is not None:
-            return last.again(str(row["id"]))
-        self._last[person] = order
-        return order
+        return stored
 
     # ---- what is told --------------------------------------------------------------------------
 
@@ -282,6 +208,11 @@ class Predictions:
 
     def count(self, connection: Connection) -> dict[str, Any]:
         return {"predictions": jobs.statuses(connection, self._state, predictions)}
+
+
+def _model(row: Row) -> CatalogModel:
+    """The model of a prediction; a version that a training made is SDXL with weights."""
+    return BY_VERSION.get(str(row["version"]), BY_SLUG["stability-ai/sdxl"])
 
 
 def _wait_seconds(prefer: str | None) -> float:

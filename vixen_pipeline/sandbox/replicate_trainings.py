@@ -38,7 +38,7 @@ class Trainings:
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
-        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._preparing: dict[str, asyncio.Task[Any]] = {}
 
     def add_routes(self, api: APIRouter) -> None:
         path = "/models/{owner}/{name}/versions/{version}/trainings"
@@ -52,7 +52,8 @@ class Trainings:
         row = self._new(f"{owner}/{name}", version, body)
         await self._state.run(lambda c: self._insert(c, row))
         self.prepare(row)
-        self._state.wake.set()
+        if row["webhook"]:
+            self._state.wake.set()
         return JSONResponse(self.show({**row, "done_at": None}, self._state.clock.now()), 201)
 
     def _new(self, slug: str, version: str, body: Json) -> Json:
@@ -143,7 +144,8 @@ class Trainings:
         values = {"done_at": self._state.clock.now(), "error": error, "logs": log}
         statement = trainings.update().where(trainings.c.id == row["id"]).values(values)
         await self._state.run(lambda c: c.execute(statement) and None)
-        self._state.wake.set()
+        if row["webhook"]:
+            self._state.wake.set()
 
     # ---- what is told --------------------------------------------------------------------------
 

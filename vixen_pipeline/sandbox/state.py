@@ -60,7 +60,7 @@ class Controls:
     webhook_mode: str = "normal"
     webhook_times: int = 2
     webhook_seconds: float = 1.0
-    predrawn: bool = False
+    predrawn: int = 0  # how many pictures are drawn in advance; 0: each when it is asked for
 
 
 class SandboxState:

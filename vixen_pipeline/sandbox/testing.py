@@ -90,9 +90,12 @@ class Control:
         body = {"mode": mode, "times": times, "seconds": seconds}
         self._call("POST", "/webhooks", {k: v for k, v in body.items() if v is not None})
 
-    def predrawn(self, on: bool = True) -> None:
-        """Serve pre-drawn images; returns when the pool is ready."""
-        self._call("POST", "/predrawn", {"on": on})
+    def predrawn(
+        self, on: bool = True, *, count: int = 96, width: int = 1024, height: int = 1024
+    ) -> None:
+        """Serve `count` pictures drawn in advance; returns when the pool is ready."""
+        body = {"on": on, "count": count, "width": width, "height": height}
+        self._call("POST", "/predrawn", body)
 
     def state(self) -> dict[str, Any]:
         """Counts: trainings and predictions by status, calls per route, webhooks, faults."""
@@ -148,7 +151,11 @@ def sandbox_server(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     secret = new_webhook_secret()
     app = create_app(SandboxConfig(database_url, url, token, objects_dir, secret))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1
+        )
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS

@@ -96,7 +96,9 @@ class Deliverer:
 
     async def step(self) -> datetime | None:
         """Deliver all that is due now; returns when the next one is due, None if there is none."""
-        rows = await self._state.run(self._due)
+        rows, following = await self._state.run(lambda c: (self._due(c), self._next(c)))
+        if not rows:
+            return following
         await asyncio.gather(*(self._deliver(dict(row)) for row in rows))
         return await self._state.run(self._next)
 
