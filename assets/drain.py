@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.events import StepEvent, is_good, recorded, sentence
-from assets.partitions import add_missing
+from assets.partitions import AVATARS
 from assets.system import System
 from vixen_pipeline.stages import StageProgress, StageResult, StageSpec, no_progress
 
@@ -65,6 +65,7 @@ class Drain:
             for stage in self.stages:
                 known = self.context.instance.get_materialized_partitions(dg.AssetKey(stage.name))
                 self.recorded[stage.name] = set(known)
+            self.partitions = set(self.context.instance.get_dynamic_partitions(AVATARS))
             yield from self._heal()
             yield from self._rounds()
             self.context.log.info(f"{self.made} made, {self.failed} failed.")
@@ -141,7 +142,7 @@ class Drain:
 
     def _add_partition(self, avatar: str) -> None:
         if avatar not in self.partitions:
-            add_missing(self.context.instance, [avatar])
+            self.context.instance.add_dynamic_partitions(AVATARS, [avatar])
             self.partitions.add(avatar)
 
     def _log_event(self, evaluation: dg.AssetCheckEvaluation) -> None:

@@ -96,6 +96,7 @@ def asset_spec(system: System, stage: StageSpec) -> dg.AssetSpec:
         metadata={
             "recorded_per_avatar": dg.MetadataValue.md(schema or "nothing"),
             "by_hand": dg.MetadataValue.md(f"`vixen materialize {stage.name} --avatar KEY`"),
+            "report": dg.MetadataValue.md(f'`vixen sql "SELECT * FROM {system.report}"`'),
         },
     )
 

@@ -96,6 +96,7 @@ def _forget(services: Services, keys: Sequence[str], stages: Sequence[str]) -> N
 IDENTITY = System(
     name="identity",
     description="From a described avatar to trained weights that inference can use.",
+    report="report.identity_status",
     stages=IDENTITY_STAGES,
     advance=_advance,
     work=_work,

@@ -52,14 +52,16 @@ def materialize_name(system: System) -> str:
 
 
 def drain_job(system: System) -> dg.JobDefinition:
-    """The unpartitioned job that the system's sensor asks for."""
+    """The unpartitioned job that the system's sensor asks for.
+
+    It takes no pool slot: there is one at a time anyway, and it must not wait behind backfills.
+    """
 
     @dg.op(
         name="drain",
         description="Rounds over what can be done now; ends when nothing is found for a while.",
         required_resource_keys={RESOURCE_KEY},
         out={},
-        pool=system.pool,
     )
     def drain(context: dg.OpExecutionContext, config: DrainConfig) -> Iterator[StepEvent]:
         yield from Drain(

@@ -24,7 +24,7 @@ from assets.selection import resolve
 from assets.system import System
 from resources.core import default_resources
 from vixen_pipeline.cli.console import fail, line, note, print_json
-from vixen_pipeline.errors import UserError, VixenError
+from vixen_pipeline.errors import Unavailable, UserError, VixenError
 from vixen_pipeline.stages import Progress, StageResult, StageSpec, no_progress
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -45,7 +45,10 @@ class Request:
 
 @dataclass
 class Report:
-    """What came of it, in the order in which it happened. `error` is of the run as a whole."""
+    """What came of it, in the order in which it happened.
+
+    `error` is why a run failed as a whole, `broken` the exit code for that.
+    """
 
     results: list[tuple[StageSpec, StageResult]] = field(
         default_factory=list[tuple[StageSpec, StageResult]]
@@ -53,6 +56,7 @@ class Report:
     unpartitioned: dict[str, bool] = field(default_factory=dict[str, bool])
     runs: list[str] = field(default_factory=list[str])
     error: str | None = None
+    broken: int = 1
 
     def latest(self) -> dict[tuple[str, str], tuple[StageSpec, StageResult]]:
         """The last word per stage and avatar: a step that was tried again reports twice."""
@@ -60,8 +64,15 @@ class Report:
 
     @property
     def exit_code(self) -> int:
+        if self.error is not None:
+            return self.broken
         complete = all(is_good(spec, result) for spec, result in self.latest().values())
-        return 0 if complete and all(self.unpartitioned.values()) and self.error is None else 1
+        return 0 if complete and all(self.unpartitioned.values()) else 1
+
+    def fail(self, result: dg.ExecuteInProcessResult) -> None:
+        """Keep why a run failed, in one line."""
+        kind, self.error = _reason(result)
+        self.broken = Unavailable.exit_code if kind == Unavailable.__name__ else 1
 
     def document(self, dagster_url: str | None) -> dict[str, object]:
         """For `--json`."""
@@ -159,7 +170,7 @@ def _run_system(
     )
     report.runs.append(result.run_id)
     if not result.success and report.exit_code == 0:
-        report.error = _reason(result)
+        report.fail(result)
 
 
 def _run_unpartitioned(
@@ -182,20 +193,24 @@ def _run_unpartitioned(
     for name in names:
         report.unpartitioned[name] = bool(result.asset_materializations_for_node(name))
     if not result.success:
-        report.error = _reason(result)
+        report.fail(result)
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed as a whole, in one line."""
+def _reason(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
+    """What kind of error a run failed with, and the first line of what it says."""
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
-            return (error.message if error else "a step failed").strip().splitlines()[0]
+            if error is None:
+                break
+            kind = error.cls_name or "Error"
+            said = error.message.strip().splitlines()[0]
+            return kind, said.removeprefix(f"{kind}: ").rpartition(f".{kind}: ")[2]
         if event.is_failure and event.message:
-            return event.message.strip().splitlines()[0]
-    return "the run failed"
+            return "Error", event.message.strip().splitlines()[0]
+    return "Error", "the run failed"
 
 
 def main(argv: Sequence[str]) -> int:

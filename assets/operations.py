@@ -49,6 +49,18 @@ SELECT event, provider, event_id, attempts, received_at
 FROM report.dead_letters ORDER BY received_at LIMIT :limit
 """
 
+COLUMNS = dg.TableSchema(
+    columns=[
+        dg.TableColumn("day", "date", "UTC"),
+        dg.TableColumn("avatar", "text", "partition key, or `unattributed`"),
+        dg.TableColumn("provider", "text"),
+        dg.TableColumn("sku", "text", "what is billed, as the price book names it"),
+        dg.TableColumn("batch", "text", "what it was paid for"),
+        dg.TableColumn("units", "numeric", "in the unit of the price"),
+        dg.TableColumn("usd", "numeric"),
+    ]
+)
+
 OVERDUE_CHECK = dg.AssetCheckSpec(
     "no_effect_past_its_deadline",
     asset="provider_costs",
@@ -70,7 +82,11 @@ DEAD_CHECK = dg.AssetCheckSpec(
     tags={"vixen/system": GROUP},
     check_specs=[OVERDUE_CHECK, DEAD_CHECK],
     required_resource_keys={RESOURCE_KEY},
-    metadata={"by_hand": dg.MetadataValue.md("`vixen costs`, or `report.costs` in SQL")},
+    metadata={
+        "by_hand": dg.MetadataValue.md("`vixen materialize provider_costs`"),
+        "report": dg.MetadataValue.md('`vixen costs`, `vixen sql "SELECT * FROM report.costs"`'),
+        "dagster/column_schema": COLUMNS,
+    },
 )
 def provider_costs(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     services = services_of(context)

@@ -44,11 +44,12 @@ class System:
     """`stages` in the order in which they run; `refresh` runs before each of them.
 
     `external` names, per stage, what it is made from outside of the asset graph; `pool` bounds
-    the number of concurrent runs.
+    the number of concurrent runs; `report` is the view in which analysts find it.
     """
 
     name: str
     description: str
+    report: str
     stages: tuple[StageSpec, ...]
     advance: Advance
     work: Work

@@ -12,7 +12,7 @@ from assets.factory import system_assets
 from assets.materialize import Report, Request, materialize
 from assets.partitions import AVATARS
 from assets.terminal import Display
-from vixen_pipeline.errors import InvalidInput, UserError
+from vixen_pipeline.errors import InvalidInput, Unavailable, UserError
 from vixen_pipeline.stages import StageProgress, StageResult
 
 KEYS = ("fitness:luna", "fitness:mia", "travel:kai")
@@ -99,6 +99,15 @@ def test_a_run_that_breaks_says_why_in_one_line(instance: dg.DagsterInstance) ->
     assert report.error is not None
     assert "the database does not answer" in report.error
     assert "\n" not in report.error
+
+
+def test_something_of_ours_that_is_down_has_its_own_exit_code(instance: dg.DagsterInstance) -> None:
+    def down(_stage: str, _key: str) -> StageResult:
+        raise Unavailable("the database does not answer.", next_step="Run it again.")
+
+    report = run(instance, "first", down)
+    assert report.error == "the database does not answer. Run it again."
+    assert report.exit_code == 6
 
 
 def test_assets_per_avatar_without_avatars_are_refused(instance: dg.DagsterInstance) -> None:

@@ -147,6 +147,7 @@ def fake_system(say: Say = lambda _stage, _key: None) -> System:
     return System(
         name="fakes",
         description="Three made-up stages.",
+        report="report.fakes",
         stages=stages,
         advance=advance,
         work=work,
