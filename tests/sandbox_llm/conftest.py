@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator
 
+import anthropic
+import openai
 import psycopg
 import pytest
 from psycopg import sql
@@ -33,3 +35,19 @@ def module_sandbox(
 def sandbox(module_sandbox: Sandbox) -> Sandbox:
     module_sandbox.control.reset()
     return module_sandbox
+
+
+@pytest.fixture
+def openai_client(sandbox: Sandbox) -> Generator[openai.OpenAI]:
+    with openai.OpenAI(
+        api_key=sandbox.token, base_url=f"{sandbox.url}/openai/v1", max_retries=0
+    ) as openai_client:
+        yield openai_client
+
+
+@pytest.fixture
+def anthropic_client(sandbox: Sandbox) -> Generator[anthropic.Anthropic]:
+    with anthropic.Anthropic(
+        api_key=sandbox.token, base_url=f"{sandbox.url}/anthropic", max_retries=0
+    ) as anthropic_client:
+        yield anthropic_client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from typing import Any
 
 import anthropic
@@ -23,18 +22,12 @@ class Persona(BaseModel):
     age: int = Field(ge=21, le=60)
 
 
-@pytest.fixture
-def client(sandbox: Sandbox) -> Generator[anthropic.Anthropic]:
-    with anthropic.Anthropic(
-        api_key=sandbox.token, base_url=f"{sandbox.url}/anthropic", max_retries=0
-    ) as client:
-        yield client
-
-
-def ask(client: anthropic.Anthropic, text: str = "Hello", **more: Any) -> anthropic.types.Message:
+def ask(
+    anthropic_client: anthropic.Anthropic, text: str = "Hello", **more: Any
+) -> anthropic.types.Message:
     options: dict[str, Any] = {"model": MODEL, "max_tokens": 2000, **more}
     options.setdefault("messages", [{"role": "user", "content": text}])
-    return client.messages.create(**options)
+    return anthropic_client.messages.create(**options)
 
 
 def format_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -42,9 +35,9 @@ def format_of(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_parsed_answer_keeps_even_the_limits_that_the_sdk_moved_to_descriptions(
-    client: anthropic.Anthropic,
+    anthropic_client: anthropic.Anthropic,
 ) -> None:
-    message = client.messages.parse(
+    message = anthropic_client.messages.parse(
         model=MODEL,
         max_tokens=2000,
         messages=[{"role": "user", "content": "Niche: fitness\nName: Luna Vale\nAge: 27"}],
@@ -58,9 +51,11 @@ def test_a_parsed_answer_keeps_even_the_limits_that_the_sdk_moved_to_description
 
 
 def test_the_same_prompt_gets_the_same_answer_and_another_one_another(
-    client: anthropic.Anthropic,
+    anthropic_client: anthropic.Anthropic,
 ) -> None:
-    first, again, other = (ask(client, text).content[0].text for text in ("One", "One", "Two"))
+    first, again, other = (
+        ask(anthropic_client, text).content[0].text for text in ("One", "One", "Two")
+    )
     assert first == again != other
 
 
@@ -78,10 +73,10 @@ def test_the_same_prompt_gets_the_same_answer_and_another_one_another(
     ],
 )
 def test_schemas_outside_the_provider_s_subset_are_refused(
-    client: anthropic.Anthropic, schema: dict[str, Any], words: str
+    anthropic_client: anthropic.Anthropic, schema: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(anthropic.BadRequestError, match=words):
-        ask(client, output_config=format_of(schema))
+        ask(anthropic_client, output_config=format_of(schema))
 
 
 def test_wrong_and_missing_keys_are_refused(sandbox: Sandbox) -> None:
@@ -117,22 +112,24 @@ def test_sampling_parameters_are_refused_on_the_newest_version_only(sandbox: San
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_bad_requests_name_the_field(sandbox: Sandbox, client: anthropic.Anthropic) -> None:
+def test_bad_requests_name_the_field(
+    sandbox: Sandbox, anthropic_client: anthropic.Anthropic
+) -> None:
     with pytest.raises(anthropic.BadRequestError, match="foo: Extra inputs"):
-        ask(client, extra_body={"foo": 1})
+        ask(anthropic_client, extra_body={"foo": 1})
     with pytest.raises(anthropic.BadRequestError, match="prefill"):
         ask(
-            client,
+            anthropic_client,
             messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
         )
     with pytest.raises(anthropic.NotFoundError, match="claude-nothing"):
-        ask(client, model="claude-nothing")
+        ask(anthropic_client, model="claude-nothing")
     with pytest.raises(anthropic.NotFoundError, match="claude-opus-4-0"):
-        ask(client, model="claude-opus-4-0")
+        ask(anthropic_client, model="claude-opus-4-0")
 
 
 def test_a_cached_system_prompt_is_written_once_then_read_until_it_expires(
-    sandbox: Sandbox, client: anthropic.Anthropic
+    sandbox: Sandbox, anthropic_client: anthropic.Anthropic
 ) -> None:
     system = [
         {
@@ -141,26 +138,26 @@ def test_a_cached_system_prompt_is_written_once_then_read_until_it_expires(
             "cache_control": {"type": "ephemeral"},
         }
     ]
-    first = ask(client, "a", system=system).usage
-    second = ask(client, "b", system=system).usage
+    first = ask(anthropic_client, "a", system=system).usage
+    second = ask(anthropic_client, "b", system=system).usage
     assert first.cache_creation_input_tokens > 100
     assert (first.cache_read_input_tokens, second.cache_creation_input_tokens) == (0, 0)
     assert second.cache_read_input_tokens == first.cache_creation_input_tokens
     assert first.cache_creation.ephemeral_5m_input_tokens == first.cache_creation_input_tokens
     assert 0 < second.input_tokens < 20
     sandbox.control.advance(301)
-    third = ask(client, "c", system=system).usage
+    third = ask(anthropic_client, "c", system=system).usage
     assert third.cache_creation_input_tokens == first.cache_creation_input_tokens
 
 
 def test_a_growing_conversation_reads_its_former_turns_from_the_cache(
-    client: anthropic.Anthropic,
+    anthropic_client: anthropic.Anthropic,
 ) -> None:
     turns: list[dict[str, Any]] = [{"role": "user", "content": "First question, quite long."}]
     control = {"type": "ephemeral", "ttl": "1h"}
-    first = ask(client, messages=turns, cache_control=control).usage
+    first = ask(anthropic_client, messages=turns, cache_control=control).usage
     turns += [{"role": "assistant", "content": "Answer."}, {"role": "user", "content": "Second."}]
-    second = ask(client, messages=turns, cache_control=control).usage
+    second = ask(anthropic_client, messages=turns, cache_control=control).usage
     assert first.cache_creation.ephemeral_1h_input_tokens > 0
     assert second.cache_read_input_tokens == first.cache_creation_input_tokens
     assert second.cache_creation_input_tokens > 0
@@ -168,7 +165,7 @@ def test_a_growing_conversation_reads_its_former_turns_from_the_cache(
 
 
 def test_tools_are_called_with_input_that_fits_and_their_result_is_answered(
-    client: anthropic.Anthropic,
+    anthropic_client: anthropic.Anthropic,
 ) -> None:
     tool = {
         "name": "start_trial",
@@ -180,7 +177,7 @@ def test_tools_are_called_with_input_that_fits_and_their_result_is_answered(
         },
     }
     turns: list[Any] = [{"role": "user", "content": "Please start my trial"}]
-    called = ask(client, messages=turns, tools=[tool])
+    called = ask(anthropic_client, messages=turns, tools=[tool])
     assert called.stop_reason == "tool_use"
     use = called.content[0]
     assert use.type == "tool_use" and "@" in use.input["email"]
@@ -191,15 +188,15 @@ def test_tools_are_called_with_input_that_fits_and_their_result_is_answered(
             "content": [{"type": "tool_result", "tool_use_id": use.id, "content": "started"}],
         },
     ]
-    assert ask(client, messages=turns, tools=[tool]).stop_reason == "end_turn"
-    assert ask(client, tools=[tool]).stop_reason == "end_turn"
-    forced = ask(client, tools=[tool], tool_choice={"type": "any"})
+    assert ask(anthropic_client, messages=turns, tools=[tool]).stop_reason == "end_turn"
+    assert ask(anthropic_client, tools=[tool]).stop_reason == "end_turn"
+    forced = ask(anthropic_client, tools=[tool], tool_choice={"type": "any"})
     assert forced.content[0].type == "tool_use"
 
 
-def test_a_streamed_message_equals_the_plain_one(client: anthropic.Anthropic) -> None:
-    plain = ask(client, "Tell me about music")
-    with client.messages.stream(
+def test_a_streamed_message_equals_the_plain_one(anthropic_client: anthropic.Anthropic) -> None:
+    plain = ask(anthropic_client, "Tell me about music")
+    with anthropic_client.messages.stream(
         model=MODEL, max_tokens=2000, messages=[{"role": "user", "content": "Tell me about music"}]
     ) as stream:
         assert "".join(stream.text_stream) == plain.content[0].text
@@ -208,55 +205,58 @@ def test_a_streamed_message_equals_the_plain_one(client: anthropic.Anthropic) ->
     assert final.usage.output_tokens == plain.usage.output_tokens
 
 
-def test_an_answer_over_max_tokens_is_cut_off(client: anthropic.Anthropic) -> None:
-    message = ask(client, "Tell me about music", max_tokens=5)
+def test_an_answer_over_max_tokens_is_cut_off(anthropic_client: anthropic.Anthropic) -> None:
+    message = ask(anthropic_client, "Tell me about music", max_tokens=5)
     assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 5)
 
 
-def test_tokens_are_counted_as_they_are_billed(client: anthropic.Anthropic) -> None:
+def test_tokens_are_counted_as_they_are_billed(anthropic_client: anthropic.Anthropic) -> None:
     turns: Any = [{"role": "user", "content": "How many tokens is this?"}]
-    counted = client.messages.count_tokens(model=MODEL, messages=turns, system="Short.")
-    assert counted.input_tokens == ask(client, messages=turns, system="Short.").usage.input_tokens
+    counted = anthropic_client.messages.count_tokens(model=MODEL, messages=turns, system="Short.")
+    assert (
+        counted.input_tokens
+        == ask(anthropic_client, messages=turns, system="Short.").usage.input_tokens
+    )
 
 
-def test_models_state_their_lifecycle(client: anthropic.Anthropic) -> None:
-    models = {model.id: model for model in client.models.list(limit=5)}
+def test_models_state_their_lifecycle(anthropic_client: anthropic.Anthropic) -> None:
+    models = {model.id: model for model in anthropic_client.models.list(limit=5)}
     assert models[MODEL].lifecycle == "active"
     assert models["claude-sonnet-4-5"].lifecycle == "deprecated"
     assert models["claude-sonnet-4-5"].retires_at.date().isoformat() == "2026-11-30"
     assert models["claude-opus-4-0"].lifecycle == "retired"
-    assert client.models.retrieve(MODEL).id == MODEL
+    assert anthropic_client.models.retrieve(MODEL).id == MODEL
 
 
 def test_the_ordered_faults_come_in_the_provider_s_own_words(
-    sandbox: Sandbox, client: anthropic.Anthropic
+    sandbox: Sandbox, anthropic_client: anthropic.Anthropic
 ) -> None:
     fault = sandbox.control.fault
     fault("anthropic", "overloaded")
     with pytest.raises(anthropic.APIStatusError) as overloaded:
-        ask(client)
+        ask(anthropic_client)
     assert overloaded.value.status_code == 529
     assert overloaded.value.body["error"]["type"] == "overloaded_error"
     fault("anthropic", "rate_limit", seconds=7)
     with pytest.raises(anthropic.RateLimitError) as limited:
-        ask(client)
+        ask(anthropic_client)
     assert limited.value.response.headers["retry-after"] == "7"
     fault("anthropic", "spend_limit")
     with pytest.raises(anthropic.RateLimitError) as spent:
-        ask(client)
+        ask(anthropic_client)
     assert "retry-after" not in spent.value.response.headers
     assert spent.value.body["error"]["details"]["error_code"] == "enforced_spend_limit_reached"
     fault("anthropic", "error")
     with pytest.raises(anthropic.InternalServerError):
-        ask(client)
+        ask(anthropic_client)
     fault("anthropic", "drop_reply")
     with pytest.raises(anthropic.APIConnectionError):
-        ask(client)
-    assert ask(client).stop_reason == "end_turn"
+        ask(anthropic_client)
+    assert ask(anthropic_client).stop_reason == "end_turn"
 
 
 def test_refusals_cut_offs_and_broken_json_come_as_results(
-    sandbox: Sandbox, client: anthropic.Anthropic
+    sandbox: Sandbox, anthropic_client: anthropic.Anthropic
 ) -> None:
     schema = format_of(
         {
@@ -267,48 +267,14 @@ def test_refusals_cut_offs_and_broken_json_come_as_results(
         }
     )
     sandbox.control.fault("anthropic", "refusal")
-    refused = ask(client, output_config=schema)
+    refused = ask(anthropic_client, output_config=schema)
     assert (refused.stop_reason, refused.content) == ("refusal", [])
     assert refused.stop_details.category == "general_harms"
     sandbox.control.fault("anthropic", "cutoff")
-    assert ask(client, output_config=schema).stop_reason == "max_tokens"
+    assert ask(anthropic_client, output_config=schema).stop_reason == "max_tokens"
     sandbox.control.fault("anthropic", "invalid_json")
     with pytest.raises(ValueError):
-        json.loads(ask(client, output_config=schema).content[0].text)
+        json.loads(ask(anthropic_client, output_config=schema).content[0].text)
     sandbox.control.fault("anthropic", "misfit")
-    assert "name" not in json.loads(ask(client, output_config=schema).content[0].text)
-    assert "name" in json.loads(ask(client, output_config=schema).content[0].text)
-
-
-def test_batches_run_to_results_by_custom_id(client: anthropic.Anthropic) -> None:
-    def request(custom_id: str, **params: Any) -> Any:
-        turns = [{"role": "user", "content": custom_id}]
-        values = {"model": MODEL, "max_tokens": 50, "messages": turns, **params}
-        return {"custom_id": custom_id, "params": values}
-
-    batch = client.messages.batches.create(
-        requests=[request("one"), request("two"), request("bad", model="claude-nothing")]
-    )
-    assert batch.processing_status == "in_progress"
-    assert client.messages.batches.retrieve(batch.id).processing_status == "ended"
-    results = {entry.custom_id: entry.result for entry in client.messages.batches.results(batch.id)}
-    assert results["one"].type == "succeeded"
-    assert results["one"].message.usage.service_tier == "batch"
-    assert results["bad"].type == "errored"
-    assert [listed.id for listed in client.messages.batches.list()] == [batch.id]
-    client.messages.batches.delete(batch.id)
-    with pytest.raises(anthropic.NotFoundError):
-        client.messages.batches.retrieve(batch.id)
-
-
-def test_a_slow_batch_can_be_cancelled(sandbox: Sandbox, client: anthropic.Anthropic) -> None:
-    sandbox.control.latency("anthropic_batches", 3600)
-    turns: Any = [{"role": "user", "content": "x"}]
-    params: Any = {"model": MODEL, "max_tokens": 5, "messages": turns}
-    batch = client.messages.batches.create(requests=[{"custom_id": "a", "params": params}])
-    assert client.messages.batches.cancel(batch.id).processing_status == "canceling"
-    sandbox.control.advance(3601)
-    assert client.messages.batches.retrieve(batch.id).request_counts.canceled == 1
-    assert [entry.result.type for entry in client.messages.batches.results(batch.id)] == [
-        "canceled"
-    ]
+    assert "name" not in json.loads(ask(anthropic_client, output_config=schema).content[0].text)
+    assert "name" in json.loads(ask(anthropic_client, output_config=schema).content[0].text)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from s3_kit import client_of
 
 from vixen_pipeline.db import embedded
 from vixen_pipeline.sandbox.testing import Sandbox, sandbox_server
@@ -33,3 +35,11 @@ def module_sandbox(
 def sandbox(module_sandbox: Sandbox) -> Sandbox:
     module_sandbox.control.reset()
     return module_sandbox
+
+
+@pytest.fixture
+def s3(sandbox: Sandbox) -> Generator[Any]:
+    """The unmodified official SDK."""
+    client = client_of(sandbox)
+    yield client
+    client.close()

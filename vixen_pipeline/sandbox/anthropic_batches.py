@@ -40,18 +40,12 @@ batches = Table(
 
 def add_routes(routes: APIRouter, state: SandboxState) -> None:
     """The batch routes, below /v1/messages/batches."""
+    _list_routes(routes, state)
+    _batch_routes(routes, state)
+
+
+def _list_routes(routes: APIRouter, state: SandboxState) -> None:
     origin = state.config.base_url
-
-    async def row_of(batch_id: str) -> Any:
-        query = select(batches).where(batches.c.id == batch_id)
-        row = await state.run(lambda connection: connection.execute(query).one_or_none())
-        if row is None:
-            raise ApiError(404, f"batch {batch_id} was not found")
-        return row
-
-    def answer(row: Any) -> JSONResponse:
-        content = _wire(row, state.clock.now(), origin)
-        return JSONResponse(content, headers=anthropic_wire.success_headers())
 
     @routes.post("/v1/messages/batches")
     async def create(request: Request) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
@@ -80,26 +74,28 @@ def add_routes(routes: APIRouter, state: SandboxState) -> None:
         items = [_wire(row, state.clock.now(), origin) for row in rows]
         return JSONResponse(page(items, limit, after_id, before_id))
 
+
+def _batch_routes(routes: APIRouter, state: SandboxState) -> None:
     @routes.get("/v1/messages/batches/{batch_id}")
     async def show(request: Request, batch_id: str) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         anthropic_wire.check_caller(request, state.config.token)
-        return answer(await row_of(batch_id))
+        return _answer(state, await _row_of(state, batch_id))
 
     @routes.post("/v1/messages/batches/{batch_id}/cancel")
     async def cancel(request: Request, batch_id: str) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         anthropic_wire.check_caller(request, state.config.token)
-        row = await row_of(batch_id)
+        row = await _row_of(state, batch_id)
         now = state.clock.now()
         if row.ends_at <= now:
             raise ApiError(400, f"batch {batch_id} has already ended")
         change = update(batches).where(batches.c.id == batch_id).values(cancel_initiated_at=now)
         await state.run(lambda connection: connection.execute(change) and None)
-        return answer(await row_of(batch_id))
+        return _answer(state, await _row_of(state, batch_id))
 
     @routes.delete("/v1/messages/batches/{batch_id}")
     async def remove(request: Request, batch_id: str) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         anthropic_wire.check_caller(request, state.config.token)
-        row = await row_of(batch_id)
+        row = await _row_of(state, batch_id)
         if row.ends_at > state.clock.now():
             raise ApiError(400, "a batch in progress cannot be deleted; cancel it first")
         gone = batches.delete().where(batches.c.id == batch_id)
@@ -109,10 +105,23 @@ def add_routes(routes: APIRouter, state: SandboxState) -> None:
     @routes.get("/v1/messages/batches/{batch_id}/results")
     async def results(request: Request, batch_id: str) -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
         anthropic_wire.check_caller(request, state.config.token)
-        row = await row_of(batch_id)
+        row = await _row_of(state, batch_id)
         if row.ends_at > state.clock.now():
             raise ApiError(404, f"batch {batch_id} has no results yet")
         return StreamingResponse(_results(state, row), media_type="application/x-jsonl")
+
+
+async def _row_of(state: SandboxState, batch_id: str) -> Any:
+    query = select(batches).where(batches.c.id == batch_id)
+    row = await state.run(lambda connection: connection.execute(query).one_or_none())
+    if row is None:
+        raise ApiError(404, f"batch {batch_id} was not found")
+    return row
+
+
+def _answer(state: SandboxState, row: Any) -> JSONResponse:
+    content = _wire(row, state.clock.now(), state.config.base_url)
+    return JSONResponse(content, headers=anthropic_wire.success_headers())
 
 
 def page(

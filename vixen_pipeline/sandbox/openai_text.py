@@ -152,26 +152,30 @@ def _account(
     return cached, max(digests.values()) - cached
 
 
-def response_object(
-    body: Mapping[str, Any], said: Answer, spent: Spent, created: datetime
-) -> dict[str, object]:
-    """The object of POST /v1/responses."""
+def _response_message(said: Answer, status: str) -> dict[str, object]:
+    nothing: list[object] = []
     part: dict[str, object] = {
         "type": "output_text",
         "text": said.text,
-        "annotations": [],
-        "logprobs": [],
+        "annotations": nothing,
+        "logprobs": nothing,
     }
     if said.ending == "refusal":
         part = {"type": "refusal", "refusal": said.text}
-    status = "incomplete" if said.ending == "cut" else "completed"
-    message = {
+    return {
         "id": new_id("msg_"),
         "type": "message",
         "role": "assistant",
         "status": status,
         "content": [part],
     }
+
+
+def response_object(
+    body: Mapping[str, Any], said: Answer, spent: Spent, created: datetime
+) -> dict[str, object]:
+    """The object of POST /v1/responses."""
+    status = "incomplete" if said.ending == "cut" else "completed"
     return {
         "id": new_id("resp_"),
         "object": "response",
@@ -186,7 +190,7 @@ def response_object(
         "metadata": body.get("metadata") or {},
         "model": body["model"],
         "moderation": None,
-        "output": [message],
+        "output": [_response_message(said, status)],
         "parallel_tool_calls": True,
         "previous_response_id": body.get("previous_response_id"),
         "reasoning": body.get("reasoning") or {"effort": None, "summary": None},
