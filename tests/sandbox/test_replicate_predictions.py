@@ -156,6 +156,8 @@ def test_outputs_vanish_after_an_hour_and_by_order(sandbox: Sandbox, client: Cli
     assert httpx.get(second).status_code == 404
     prediction = client.predictions.get(prediction.id)
     assert (prediction.output, prediction.input) == (None, {})
+    files = sandbox.objects_dir / "_replicate"
+    wait_until(lambda: not list(files.rglob("*.jpg")), seconds=10)
 
 
 def test_a_prediction_that_is_not_waited_for_is_starting_and_ends_later(client: Client) -> None:

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, Table, select
@@ -18,8 +19,10 @@ from sqlalchemy.exc import OperationalError
 
 from vixen_pipeline.sandbox import webhooks
 from vixen_pipeline.sandbox.replicate_common import Json
+from vixen_pipeline.sandbox.replicate_files import folder
 from vixen_pipeline.sandbox.replicate_predictions import Predictions
 from vixen_pipeline.sandbox.replicate_tables import (
+    RETENTION,
     Row,
     ends_at,
     is_over,
@@ -38,6 +41,7 @@ _UNDER_WAY: Json = {
     "status": "processing", "output": None, "metrics": {}, "completed_at": None, "error": None,
 }  # fmt: skip
 OUTAGE_SECONDS = 0.5
+SWEEP_EVERY = timedelta(minutes=1)
 
 
 class Worker:
@@ -54,6 +58,7 @@ class Worker:
         self._predictions = made
         self._trainings = trained
         self._deliverer = deliverer
+        self._next_sweep = state.clock.now()
         self._kinds: tuple[tuple[Table, Predictions | Trainings], ...] = (
             (predictions, made),
             (trainings, trained),
@@ -66,6 +71,7 @@ class Worker:
             try:
                 if self._state.unfinished:
                     await self._resume()
+                await self._sweep()
                 due = [await self._state.run(self._queue_events), await self._deliverer.step()]
             except OperationalError as error:
                 log.warning("sandbox_database_away: %s", str(error.orig).splitlines()[:1])
@@ -86,6 +92,19 @@ class Worker:
             for row in await self._state.run(partial(read_rows, query=query)):
                 kind.prepare(row)
         self._state.unfinished = False
+
+    async def _sweep(self) -> None:
+        """Now and then, delete output files that the provider would have removed by now."""
+        now = self._state.clock.now()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_EVERY
+        over = predictions.c.done_at < now - RETENTION
+        old = predictions.update().where(over, predictions.c.files != []).values(files=[])
+        statement = old.returning(predictions.c.id)
+        gone = await self._state.run(lambda c: list(c.execute(statement).scalars()))
+        for job_id in gone:
+            await asyncio.to_thread(shutil.rmtree, folder(self._state) / job_id, True)
 
     def _queue_events(self, connection: Connection) -> datetime | None:
         """Queue the webhooks of jobs that started or ended; returns when the next one will."""
