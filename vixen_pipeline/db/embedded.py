@@ -10,8 +10,9 @@ databases an instance needs (runtime/databases.py), accounts and permissions (db
 from __future__ import annotations
 
 import fcntl
+import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,21 +69,16 @@ def start(data_dir: Path) -> int:
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir):
         pid = _postmaster(data_dir)
-        if pid is None:
-            account = files.account_for(data_dir)
-            if not (data_dir / "PG_VERSION").exists():
-                _initialize(data_dir, account)
-            files.check_version(data_dir)
-            _clear_after_crash(data_dir)
-            files.write_configuration(data_dir, account)
-            _launch(data_dir, account)
-            pid = _postmaster(data_dir)
-        _wait_until_ready(data_dir)
-        if pid is None:
-            pid = _postmaster(data_dir)
-        if pid is None:
-            raise _failure(data_dir, "ended right after it started")
-        return pid
+        if pid is not None:
+            _wait_until_ready(data_dir, lambda: _postmaster(data_dir) is not None)
+            return pid
+        account = files.account_for(data_dir)
+        if not (data_dir / "PG_VERSION").exists():
+            _initialize(data_dir, account)
+        files.check_version(data_dir)
+        _clear_after_crash(data_dir)
+        files.write_configuration(data_dir, account)
+        return _launch(data_dir, account)
 
 
 def stop(data_dir: Path) -> None:
@@ -160,17 +156,23 @@ def _initialize(data_dir: Path, account: files.Account | None) -> None:
     new.rename(data_dir)
 
 
-def _launch(data_dir: Path, account: files.Account | None) -> None:
+def _launch(data_dir: Path, account: files.Account | None) -> int:
+    """Not by pg_ctl, which puts the folder's name into a shell command."""
     log = log_path(data_dir)
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
-    arguments = ["-D", str(data_dir), "-w", "-t", str(START_TIMEOUT_S), "-s", "start"]
-    if not files.run("pg_ctl", arguments, account=account, log=log):
-        raise _failure(data_dir, "did not start")
+    process = files.spawn("postgres", ["-D", str(data_dir)], account=account, log=log)
+    _launched.append(process)
+    _wait_until_ready(data_dir, lambda: process.poll() is None)
+    return process.pid
 
 
-def _wait_until_ready(data_dir: Path) -> None:
-    """Until it takes connections: another process may have only just launched it."""
+# Kept so that a server that ends before us is reaped.
+_launched: list[subprocess.Popen[bytes]] = []
+
+
+def _wait_until_ready(data_dir: Path, lives: Callable[[], bool]) -> None:
+    """Until it takes connections; recovery after a crash may take its time."""
     import psycopg
 
     end = time.monotonic() + START_TIMEOUT_S
@@ -179,7 +181,9 @@ def _wait_until_ready(data_dir: Path) -> None:
             psycopg.connect(url_for(data_dir, "postgres"), connect_timeout=5).close()
             return
         except psycopg.OperationalError as error:
-            if _postmaster(data_dir) is None or time.monotonic() > end:
+            if not lives():
+                raise _failure(data_dir, "did not start") from error
+            if time.monotonic() > end:
                 raise _failure(data_dir, f"takes no connections ({error})") from error
             time.sleep(0.05)
 

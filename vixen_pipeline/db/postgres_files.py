@@ -205,22 +205,29 @@ def _write(path: Path, text: str, account: Account | None) -> None:
 
 
 def run(program: str, arguments: list[str], *, account: Account | None, log: Path) -> bool:
-    """Run one of the wheel's programs as the server's account, output to `log`; True if it worked.
+    """Run one of the wheel's programs to its end, output to `log`; True if it worked."""
+    return spawn(program, arguments, account=account, log=log).wait() == 0
 
-    The output goes to a file and not to a pipe: the server inherits it and keeps it open.
+
+def spawn(
+    program: str, arguments: list[str], *, account: Account | None, log: Path
+) -> subprocess.Popen[bytes]:
+    """Start one of the wheel's programs as the server's account, in a session of its own.
+
+    The output goes to a file and not to a pipe: the server outlives us and keeps it open.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     with log.open("ab") as output:
-        done = subprocess.run(
+        return subprocess.Popen(
             [str(binaries() / program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=environment,
             cwd="/",
+            start_new_session=True,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
         )
-    return done.returncode == 0
