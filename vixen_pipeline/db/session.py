@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from vixen_pipeline.errors import Unavailable
 
 
+def render_url(url: URL) -> str:
+    """`url` with its password, so that libpq reads it too: a space in a folder's name is `%20`
+    there, not `+`."""
+    address, mark, query = url.render_as_string(hide_password=False).partition("?")
+    return address + mark + query.replace("+", "%20")
+
+
 def normalize_url(url: str) -> str:
     """`url` with the psycopg 3 driver named, whatever postgres spelling came in."""
-    parsed = make_url(url)
-    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return render_url(make_url(url).set(drivername="postgresql+psycopg"))
 
 
 class Database:

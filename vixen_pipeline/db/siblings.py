@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import make_url
 
+from vixen_pipeline.db.session import render_url
 from vixen_pipeline.settings import Settings
 
 _DEFAULT_MAIN = "vixen"
@@ -17,7 +18,7 @@ def plain_url(url: str, database: str | None = None) -> str:
     parsed = make_url(url).set(drivername="postgresql")
     if database is not None:
         parsed = parsed.set(database=database)
-    return parsed.render_as_string(hide_password=False)
+    return render_url(parsed)
 
 
 def dagster_url(settings: Settings, main_url: str) -> str:
@@ -34,8 +35,7 @@ def sandbox_url(main_url: str) -> str:
 
 def dagster_storage_url(url: str) -> str:
     """The same address with the one driver that Dagster's NOTIFY works with."""
-    parsed = make_url(url).set(drivername="postgresql+psycopg2")
-    return parsed.render_as_string(hide_password=False)
+    return render_url(make_url(url).set(drivername="postgresql+psycopg2"))
 
 
 def _name(main_url: str, default: str, suffix: str) -> str:

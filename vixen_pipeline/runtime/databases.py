@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from vixen_pipeline.db import embedded, siblings
+from vixen_pipeline.db.session import render_url
 from vixen_pipeline.errors import Unavailable, UserError
 from vixen_pipeline.settings import Settings
 
@@ -86,7 +87,8 @@ def drop_siblings(settings: Settings, main_url: str) -> None:
 
 def shown(url: str) -> str:
     """`url` for people: without its password."""
-    return make_url(url).render_as_string(hide_password=True)
+    parsed = make_url(url)
+    return render_url(parsed.set(password="***") if parsed.password else parsed)
 
 
 def _ensure_database(url: str, main: str, variable: str) -> None:
