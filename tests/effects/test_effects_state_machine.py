@@ -214,6 +214,21 @@ def test_the_gate_is_held_from_before_the_dispatch_until_after_the_call(effects:
     assert seen == ["in intended", "out intended", "in intended", "out confirmed"]
 
 
+def test_nothing_is_held_while_it_waits_for_its_next_try(
+    effects: Effects, clock: ManualClock
+) -> None:
+    left_at: list[datetime] = []
+
+    @contextmanager
+    def gate() -> Generator[None]:
+        yield
+        left_at.append(clock.now())
+
+    call = in_turn(Transient("replicate", "429", retry_after=30), Done("r-1", {}))
+    effects.perform(one(effects), call, never, gate=gate)
+    assert left_at == [NOON, NOON + timedelta(seconds=30)]
+
+
 def test_a_gate_that_refuses_leaves_the_effect_undispatched(effects: Effects) -> None:
     @contextmanager
     def gate() -> Generator[None]:

@@ -140,17 +140,18 @@ class Effects(EffectQueries):
                 if current.state == "intended":
                     tries += 1
                     with gate():
-                        current = self._try(current, call, last=tries >= MAX_TRIES)
+                        current, wait = self._try(current, call, last=tries >= MAX_TRIES)
+                    self._clock.sleep(wait)
                 else:
                     current = self._reconcile_until_known(current, reconcile)
             return current
 
-    def _try(self, effect: Effect, call: Call, *, last: bool) -> Effect:
-        """Dispatch and call once; the effect as it is afterwards."""
+    def _try(self, effect: Effect, call: Call, *, last: bool) -> tuple[Effect, float]:
+        """Dispatch and call once; the effect afterwards, and how long to wait (s) to go on."""
         with self._database.begin() as session:
             dispatched = repository.dispatch(session, effect.id, self._clock.now())
         if dispatched is None:  # somebody settled it meanwhile
-            return self.get(effect.id)
+            return self.get(effect.id), 0.0
         self._checkpoint("dispatched")
         try:
             outcome = call(dispatched)
@@ -158,20 +159,19 @@ class Effects(EffectQueries):
             self._put_back(dispatched, error)
             if last or (error.retry_after or 0.0) > MAX_BACKOFF_S:
                 raise
-            self._clock.sleep(_backoff(dispatched.attempts, error.retry_after))
-            return self.get(effect.id)
+            return self.get(effect.id), _backoff(dispatched.attempts, error.retry_after)
         except Permanent as error:
             self._save(dispatched, Failed(None, str(error)))
             raise
         except Unknown as error:
             self._mark_unknown(dispatched, str(error))
             log.warning("effects.unknown", effect=effect.id, kind=effect.kind, error=str(error))
-            return self.get(effect.id)
+            return self.get(effect.id), 0.0
         except (BudgetExceeded, PolicyRefused, Busy) as error:
             self._put_back(dispatched, error)
             raise
         self._checkpoint("called")
-        return self._save(dispatched, outcome)
+        return self._save(dispatched, outcome), 0.0
 
     def _put_back(self, effect: Effect, error: Exception | str) -> None:
         self._keep(lambda s: repository.put_back(s, effect, str(error), self._clock.now()))
