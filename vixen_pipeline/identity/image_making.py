@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.base import Json
-from vixen_pipeline.effects import Accepted, Effect, Failed
+from vixen_pipeline.effects import Accepted, Effect
 from vixen_pipeline.errors import Permanent, Transient, Unknown
 from vixen_pipeline.identity.image_files import MAX_BYTES
 from vixen_pipeline.identity.image_measuring import Anchor, Measurements, measure, moderate
@@ -84,33 +84,41 @@ def _perform(services: Services, effect: Effect) -> RemoteJob:
 
     def call(current: Effect) -> Accepted:
         key = reference_key_of(current)
-        with services.slots.hold("replicate"):
-            # Presigned for this one call, and kept nowhere.
-            url = services.objects.presign(key) if key is not None else None
-            made.append(services.images.create(request_of(current, url)))
+        # Presigned for this one call, and kept nowhere.
+        url = services.objects.presign(key) if key is not None else None
+        made.append(services.images.create(request_of(current, url)))
         return Accepted(made[-1].id)
 
-    performed = services.effects.perform(effect, call, lambda e: find_image(services, e))
+    performed = services.effects.perform(
+        effect,
+        call,
+        lambda e: find_image(services, e),
+        gate=lambda: services.slots.hold("replicate"),
+    )
     if made and made[-1].id == performed.remote_id:
         return made[-1]
     if performed.remote_id is None:
         raise Permanent(effect.provider, f"effect {effect.id} ended without a prediction.")
-    return services.images.get(performed.remote_id)
+    try:
+        return services.images.get(performed.remote_id)
+    except Permanent as error:
+        if error.code not in GONE:
+            raise
+        # Lost there: this image is unusable, and the slot's next try takes its place.
+        return RemoteJob(performed.remote_id, "failed", error=f"not known any more: {error}")
 
 
-def find_image(services: Services, effect: Effect) -> Accepted | Failed | None:
-    """Read the provider back: what became of this intent? Changes nothing there."""
+def find_image(services: Services, effect: Effect) -> Accepted | None:
+    """Read the provider back: is there a prediction of this intent? Changes nothing there.
+
+    Whatever became of it, it was taken: how it ended is settled together with the image's row,
+    because an effect that ended without one could never be tried again.
+    """
     if effect.remote_id is not None:
-        job = services.images.get(effect.remote_id)
-    else:
-        since = effect.dispatched_at or services.clock.now() - LOOK_BACK
-        found = services.images.find(request_of(effect, None), since)
-        if found is None:
-            return None
-        job = found
-    if job.status in TERMINAL and job.status != "succeeded":
-        return Failed(job.id, f"the provider says {job.status}: {job.error or 'no reason given'}")
-    return Accepted(job.id)
+        return Accepted(services.images.get(effect.remote_id).id)
+    since = effect.dispatched_at or services.clock.now() - LOOK_BACK
+    found = services.images.find(request_of(effect, None), since)
+    return Accepted(found.id) if found is not None else None
 
 
 def _wait_for_end(services: Services, job: RemoteJob) -> RemoteJob:

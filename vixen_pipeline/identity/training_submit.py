@@ -6,7 +6,10 @@ run finds the effect with its remote id, or reads the provider back, and commits
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.effects import Accepted, Effect
@@ -33,16 +36,17 @@ def submit_training(services: Services, task: TrainingTask) -> None:
     estimate = services.costs.quote(
         expected_training(str(effect.request["trainer"]), int(effect.request["steps"]))
     )
-    if effect.state == "intended":
-        # Until it is booked with the training's end; longer than a training may take.
-        life = timedelta(seconds=settings.training_timeout_s) + LOOK_BACK
-        services.costs.reserve(task.avatar.id, effect.key, estimate, life)
     try:
         performed = services.effects.perform(
-            effect, lambda e: _create(services, e), lambda e: find_training(services, e)
+            effect,
+            lambda e: _create(services, e),
+            lambda e: find_training(services, e),
+            gate=lambda: _gate(services, effect, estimate),
         )
     except (Transient, Permanent):
-        services.costs.release(effect.key)  # surely not begun: the money is free again
+        # Only where it surely did not begin is the money free again: reading back may fail, too.
+        if services.effects.get(effect.id).state in ("intended", "failed"):
+            services.costs.release(effect.key)
         raise
     now = services.clock.now()
     with services.database.begin() as session:
@@ -65,11 +69,20 @@ def submit_training(services: Services, task: TrainingTask) -> None:
         )
 
 
-def _create(services: Services, effect: Effect) -> Accepted:
+@contextmanager
+def _gate(services: Services, effect: Effect, estimate: Decimal) -> Generator[None]:
+    """Money first, kept until it is booked with the training's end; then the slot."""
+    # Longer than a training may take.
+    life = timedelta(seconds=services.settings.training_timeout_s) + LOOK_BACK
+    services.costs.reserve(effect.avatar_id, effect.key, estimate, life)
     with services.slots.hold("replicate"):
-        # Presigned for this one call, and kept nowhere.
-        url = services.objects.presign(str(effect.request["archive_key"]))
-        job = services.trainer.create(request_of(effect, url, webhook_url(services.settings)))
+        yield
+
+
+def _create(services: Services, effect: Effect) -> Accepted:
+    # Presigned for this one call, and kept nowhere.
+    url = services.objects.presign(str(effect.request["archive_key"]))
+    job = services.trainer.create(request_of(effect, url, webhook_url(services.settings)))
     return Accepted(job.id)
 
 

@@ -51,6 +51,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 THREADS = 8
 POLL_BATCH = 200
+GONE = frozenset({"404", "gone"})
 
 
 def run_lora_trainings(
@@ -212,8 +213,9 @@ def _poll(services: Services, training: LoraTraining) -> bool:
             job = _aborted(services.trainer.cancel(remote_id), training)
     except ProviderError as error:
         log.warning("identity.poll_failed", training=remote_id, error=str(error))
-        # Past its deadline, a training that the provider does not know any more is over.
-        if not (overdue and isinstance(error, Permanent)):
+        # Past its deadline, a training that the provider does not know any more is over. A key
+        # that it refuses says nothing about the training.
+        if not (overdue and isinstance(error, Permanent) and error.code in GONE):
             return False
         job = RemoteJob(remote_id, "aborted", error=f"not known to the provider: {error}")
     with services.database.begin() as session:
