@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from vixen_weights import BLOCK, lora_tensors
 
 from vixen_pipeline.errors import BadWeights
 from vixen_pipeline.identity.weights_archive import unpack_weights
@@ -21,19 +22,6 @@ from vixen_pipeline.identity.weights_file import (
     inspect_lora,
     read_header,
 )
-
-BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0"
-
-
-def lora_tensors(*, rank=8, cross=2048, hidden=640, fill=0.01):
-    tensors = {}
-    for attention, width in (("attn1", hidden), ("attn2", cross)):
-        for part in ("to_q", "to_k", "to_v", "to_out"):
-            into = width if part in ("to_k", "to_v") else hidden
-            name = f"{BLOCK}.{attention}.processor.{part}_lora"
-            tensors[f"{name}.down.weight"] = np.full((rank, into), fill, np.float32)
-            tensors[f"{name}.up.weight"] = np.full((hidden, rank), fill, np.float32)
-    return tensors
 
 
 def write(path: Path, tensors) -> Path:

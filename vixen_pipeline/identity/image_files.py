@@ -77,7 +77,7 @@ def open_picture(data: bytes) -> Picture:
         if getattr(opened, "n_frames", 1) != 1:
             raise NotImage("the image is animated")
         opened.load()
-        image = opened.convert("RGB")
+        image = opened if opened.mode == "RGB" else opened.convert("RGB")
     except Image.DecompressionBombError as error:
         raise NotImage("the image claims too many pixels") from error
     except _BROKEN as error:
