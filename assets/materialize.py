@@ -169,6 +169,7 @@ def _run_system(
         tags={"vixen/by": "vixen materialize"},
     )
     report.runs.append(result.run_id)
+    _stop_if_interrupted(result)
     if not result.success and report.exit_code == 0:
         report.fail(result)
 
@@ -190,10 +191,17 @@ def _run_unpartitioned(
         tags={"vixen/by": "vixen materialize"},
     )
     report.runs.append(result.run_id)
+    _stop_if_interrupted(result)
     for name in names:
         report.unpartitioned[name] = bool(result.asset_materializations_for_node(name))
     if not result.success:
         report.fail(result)
+
+
+def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
+    """Dagster turns Ctrl-C into a failed run and returns; a command has to end."""
+    if not result.success and _reason(result)[0] == "DagsterExecutionInterruptedError":
+        raise KeyboardInterrupt
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> tuple[str, str]:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
-from vixen_testkit import wait_until
+from vixen_testkit import listening_socket, wait_until
 
 from assets.catalog import SYSTEMS
 from vixen_pipeline.db import embedded
@@ -125,33 +129,89 @@ def test_unknown_avatars_and_selections_are_refused_before_anything_runs(
     assert answer["error"]["exit_code"] == 2
 
 
-def test_the_daemon_takes_landed_avatars_to_ready_by_itself(
-    env: dict[str, str], avatars: list[str], instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    log = tmp_path / "daemon.log"
+@contextmanager
+def process(
+    env: dict[str, str], log: Path, *command: str | Path
+) -> Generator[subprocess.Popen[bytes]]:
+    """A Dagster process of the instance, its output in `log`; stopped at the end."""
     with log.open("wb") as stream:
-        daemon = subprocess.Popen(
-            [Path(sys.executable).parent / "dagster-daemon", "run", "-w", ROOT / "workspace.yaml"],
+        running = subprocess.Popen(
+            [Path(sys.executable).parent / command[0], *command[1:], "-w", ROOT / "workspace.yaml"],
             env=env,
             cwd=ROOT,
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
-        try:
-            wait_until(
-                lambda: made(instance, "lora_weights") == set(avatars) or daemon.poll() is not None,
-                seconds=200,
-                every=1,
+    try:
+        yield running
+    except BaseException:
+        print(log.read_text()[-6000:])
+        raise
+    finally:
+        running.terminate()
+        running.wait(timeout=60)
+
+
+def test_the_daemon_takes_landed_avatars_to_ready_and_runs_backfills(
+    env: dict[str, str], avatars: list[str], instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with process(env, tmp_path / "daemon.log", "dagster-daemon", "run") as daemon:
+        wait_until(
+            lambda: made(instance, "lora_weights") == set(avatars) or daemon.poll() is not None,
+            seconds=200,
+            every=1,
+        )
+        for stage in STAGES:
+            assert made(instance, stage) == set(avatars)
+        assert set(instance.get_dynamic_partitions("avatars")) == set(avatars)
+        # Drains, not a run per avatar and stage.
+        assert 1 <= len(instance.get_runs(dg.RunsFilter(job_name="identity_drain"))) <= 4
+
+        sock = listening_socket()
+        port = str(sock.getsockname()[1])
+        sock.close()
+        url = f"http://127.0.0.1:{port}"
+        with process(env, tmp_path / "web.log", "dagster-webserver", "-h", "127.0.0.1", "-p", port):
+            wait_until(lambda: answers(url), seconds=90, every=0.5)
+            niche = avatars[0].partition(":")[0]
+            code, answer, told = vixen(
+                {**env, "VIXEN_DAGSTER_URL": url},
+                *("backfill", "reference_portraits+", "--niche", niche, "--wait"),
             )
-        except TimeoutError:
-            pytest.fail(log.read_text()[-6000:])
-        finally:
-            daemon.terminate()
-            daemon.wait(timeout=60)
-    assert made(instance, "lora_weights") == set(avatars), log.read_text()[-6000:]
-    for stage in STAGES:
-        assert made(instance, stage) == set(avatars)
-    assert set(instance.get_dynamic_partitions("avatars")) == set(avatars)
-    runs = instance.get_runs(dg.RunsFilter(job_name="identity_drain"))
-    assert runs
-    assert len(runs) <= 4  # drains, not a run per avatar and stage
+            assert code == 0, told
+            assert answer["avatars"] == [key for key in avatars if key.startswith(f"{niche}:")]
+            assert answer["assets"] == STAGES[2:]
+            found = instance.get_backfill(answer["backfill"])
+            assert found is not None
+            assert found.title == f"reference_portraits+ of {niche}"
+            assert found.tags["vixen/niche"] == niche
+            (run,) = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": found.backfill_id}))
+            assert run.is_success
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/server_info", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_interrupting_the_command_ends_it_at_once_and_closes_the_run(
+    env: dict[str, str], avatars: list[str], instance: dg.DagsterInstance, sandbox: Sandbox
+) -> None:
+    sandbox.control.latency("replicate", 30)
+    command = [Path(sys.executable).parent / "vixen", "materialize", "*lora_weights", "--all"]
+    running = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        wait_until(lambda: len(made(instance, "personas")) == 2, seconds=120, every=0.5)
+        begun = time.monotonic()
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(timeout=60) == 130
+        assert time.monotonic() - begun < 20
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    (run,) = instance.get_runs()
+    assert run.is_finished
+    assert not run.is_success
