@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vixen_pipeline.identity.image_selection import Candidate, nearest_pair, select_images
 from vixen_pipeline.identity.quality import Thresholds, hash_distance
 
