@@ -142,9 +142,10 @@ def run() -> Sequence[Result]:
         try:
             with _sandbox(folder) as env:
                 control = f"{env['VIXEN_SANDBOX_URL']}/_control"
+                # Before the portraits: in this mode everybody looks the same, portraits too.
+                httpx.post(f"{control}/predrawn", json={"on": True}, timeout=300).raise_for_status()
                 _vixen(env, "avatar", "add", *map(str, _specs(folder)))
                 _vixen(env, "materialize", "*reference_portraits", "--all")
-                httpx.post(f"{control}/predrawn", json={"on": True}, timeout=120)
                 order = {"provider": "replicate", "seconds": LATENCY_S}
                 httpx.post(f"{control}/latency", json=order).raise_for_status()
                 with PeakMemory("assets.materialize") as peak:
