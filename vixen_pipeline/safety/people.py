@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 
-from vixen_pipeline.safety.wording import normalize, pieces, strip_accents
+from vixen_pipeline.safety.wording import normalize, pieces, strip_accents, undo_lookalikes
 
 _NAME_WORDS = 4
 
@@ -67,8 +67,9 @@ def same_person(found: str, allowed: str) -> bool:
 
 
 def name_words(text: str) -> list[str]:
-    """The words of a name without accents, case and separators; a possessive s is dropped."""
-    plain = strip_accents(normalize(text))
+    """The words of a name without accents, case and separators, look-alike letters undone; a
+    possessive s is dropped."""
+    plain = undo_lookalikes(strip_accents(normalize(text)))
     return re.findall(r"[^\W_]+", re.sub(r"'s\b", "", plain))
 
 

@@ -26,6 +26,10 @@ _UNDER_21 = (
     r"|twenty(?![\s-]*(?:one|two|three|four|five|six|seven|eight|nine)\b))\b)"
 )
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁһӏαεορτυνικ", "aeopcyxijsdhlaeoptuvik")
+# Upper-case ones, as case folding leaves them; by themselves they are ordinary Cyrillic words.
+_LOOKALIKES_IN_LATIN = _LOOKALIKES | str.maketrans("вкмнт", "bkmht")
+# Small capitals and the like: letters that no spelling of ours needs.
+_SMALL_CAPITALS = str.maketrans("ıɩɑɡᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "iiagabcdefghijklmnoprstuvwyz")
 _LEET_I = str.maketrans("013457@$!|", "oieastasil")
 _LEET_L = str.maketrans("013457@$!|", "oleastasll")
 _SPELLED_OUT = re.compile(
@@ -87,20 +91,24 @@ def strip_accents(text: str) -> str:
 def variants(text: str) -> list[str]:
     """The text as rules read it: as written, and undone disguises (accents, l33t, s p a c e s)."""
     base = normalize(text)
-    plain = _undo_lookalikes(strip_accents(base))
+    plain = undo_lookalikes(strip_accents(base))
     squeezed = re.sub(r"(.)\1{2,}", r"\1\1", plain)
     joined = _SPELLED_OUT.sub(lambda m: re.sub(r"[\W_]", "", m.group()), plain)
     return list(dict.fromkeys([base, plain, squeezed, joined, *_undo_leet(plain)]))
 
 
-def _undo_lookalikes(text: str) -> str:
-    """Latin letters for the Cyrillic and Greek ones that stand in a word with Latin letters."""
+def undo_lookalikes(text: str) -> str:
+    """Latin letters for what looks like them: small capitals, and Cyrillic and Greek letters that
+    stand in a word with Latin ones or in a word of nothing else. `text` is normalised."""
 
     def undo(match: re.Match[str]) -> str:
         word = match.group()
-        return word.translate(_LOOKALIKES) if re.search("[a-z]", word) else word
+        if re.search("[a-z]", word):
+            return word.translate(_LOOKALIKES_IN_LATIN)
+        whole = word.translate(_LOOKALIKES)
+        return whole if whole.isascii() else word
 
-    return re.sub(rf"{_LETTER}+", undo, text)
+    return re.sub(rf"{_LETTER}+", undo, text.translate(_SMALL_CAPITALS))
 
 
 def _undo_leet(text: str) -> list[str]:
