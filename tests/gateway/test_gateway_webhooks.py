@@ -171,3 +171,11 @@ def test_an_unusable_secret_is_named_without_being_printed():
     assert caught.value.problems == (
         "VIXEN_REPLICATE_WEBHOOK_SECRETS: key 2 is not whsec_ followed by base64",
     )
+
+
+def test_a_key_that_could_be_guessed_is_refused():
+    with pytest.raises(SettingsMissing) as caught:
+        sources_from(load_settings(replicate_webhook_secrets="whsec_YQ=="))
+    assert caught.value.problems == (
+        "VIXEN_REPLICATE_WEBHOOK_SECRETS: key 1 has 1 bytes; at least 16",
+    )

@@ -39,12 +39,18 @@ def server_is_up(home: Path) -> bool:
     return embedded.state(home / "postgres").running
 
 
-def test_it_starts_restarts_what_dies_and_stops_with_nothing_left(start: Starter):
+def test_it_refuses_a_second_start_restarts_what_dies_and_stops_with_nothing_left(start: Starter):
     up = start().ready()
     assert up.answers("gateway", "/readyz")
     assert up.answers("sandbox", "/healthz")
     mode = (up.home / "runtime.json").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+
+    second = start()
+    assert second.ended() == 5
+    assert len(second.lines) == 1, second.text
+    assert f"already up in {up.home} (process {up.process.pid}" in second.text
+    assert up.answers("gateway", "/healthz")
 
     first = up.pid_of(GATEWAY)
     assert first is not None
@@ -59,19 +65,9 @@ def test_it_starts_restarts_what_dies_and_stops_with_nothing_left(start: Starter
     wait_until(lambda: "postgres ready again" in up.text)
     wait_until(lambda: up.answers("gateway", "/readyz"))
 
-    assert up.stop() == 0
+    assert up.stop(signal.SIGINT) == 0
     assert up.left() == []
     assert not server_is_up(up.home)
-
-
-def test_a_second_start_on_the_same_folder_is_refused_in_one_line(start: Starter):
-    up = start().ready()
-    second = start()
-    assert second.ended() == 5
-    assert len(second.lines) == 1, second.text
-    assert f"already up in {up.home} (process {up.process.pid}" in second.text
-    assert up.answers("gateway", "/healthz")
-    assert up.stop(signal.SIGINT) == 0
 
 
 def test_after_kill_9_nothing_blocks_the_next_start_and_secrets_are_the_same(start: Starter):

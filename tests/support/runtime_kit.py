@@ -67,7 +67,7 @@ class Up:
         return json.loads((self.home / "runtime.json").read_text())
 
     def get(self, name: str, path: str) -> httpx.Response:
-        with httpx.Client(trust_env=False, timeout=20) as client:
+        with httpx.Client(trust_env=False, verify=False, timeout=20) as client:
             return client.get(self.values()[f"VIXEN_{name.upper()}_URL"] + path)
 
     def answers(self, name: str, path: str) -> bool:

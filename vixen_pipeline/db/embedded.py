@@ -72,13 +72,23 @@ def start(data_dir: Path) -> int:
         if pid is not None:
             _wait_until_ready(data_dir, lambda: _postmaster(data_dir) is not None)
             return pid
-        account = files.account_for(data_dir)
-        if not (data_dir / "PG_VERSION").exists():
-            _initialize(data_dir, account)
-        files.check_version(data_dir)
-        _clear_after_crash(data_dir)
-        files.write_configuration(data_dir, account)
-        return _launch(data_dir, account)
+        while True:
+            try:
+                return _start_stopped(data_dir)
+            except Unavailable:
+                # Somebody closed a folder above meanwhile (pytest does, for its own): open it.
+                if not files.reopen_path(data_dir):
+                    raise
+
+
+def _start_stopped(data_dir: Path) -> int:
+    account = files.account_for(data_dir)
+    if not (data_dir / "PG_VERSION").exists():
+        _initialize(data_dir, account)
+    files.check_version(data_dir)
+    _clear_after_crash(data_dir)
+    files.write_configuration(data_dir, account)
+    return _launch(data_dir, account)
 
 
 def stop(data_dir: Path) -> None:

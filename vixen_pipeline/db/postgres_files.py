@@ -124,13 +124,21 @@ def _refuse_foreign(data_dir: Path) -> None:
         )
 
 
-def _let_through(path: Path) -> None:
-    """Let everybody pass through the folders above `path`: execute, not read."""
+def reopen_path(data_dir: Path) -> bool:
+    """As root: whether the server's account could not reach its folder; it can now."""
+    return os.geteuid() == 0 and _let_through(data_dir)
+
+
+def _let_through(path: Path) -> bool:
+    """Let all pass through the folders above `path`: execute, not read. True if one had not."""
+    changed = False
     for folder in path.parents:
         if folder.exists():
             mode = folder.stat().st_mode
             if not mode & stat.S_IXOTH:
                 folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+                changed = True
+    return changed
 
 
 def _make_readable(folder: Path) -> None:

@@ -21,13 +21,14 @@ MAX_CONNECTIONS = 2_000
 
 def gateway_from(settings: Settings) -> Gateway:
     """The app as the settings say. Raises SettingsMissing for an unusable secret."""
+    sources = sources_from(settings)
     if settings.database_url is not None:
         main = settings.database_url.get_secret_value()
     else:
         from vixen_pipeline.db import embedded
 
         main = embedded.ensure_running(settings.postgres_dir)
-    return create_app(main, dagster_url(settings, main), sources_from(settings))
+    return create_app(main, dagster_url(settings, main), sources)
 
 
 def main() -> None:

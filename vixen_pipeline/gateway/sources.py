@@ -6,6 +6,7 @@ handling, the database. A new provider is a new verifier and a line in `sources_
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,8 @@ from vixen_pipeline.errors import SettingsMissing
 from vixen_pipeline.settings import Settings
 
 MAX_ID_LENGTH = 255
+MIN_KEY_BYTES = 16
+"""Shorter keys can be guessed; Standard Webhooks asks for 24 to 64 bytes."""
 
 
 class Refused(Exception):
@@ -97,6 +100,12 @@ def _standard(keys: Sequence[str], setting: str, problems: list[str]) -> Standar
     for number, key in enumerate(keys, start=1):
         try:
             Webhook(key)
+            decoded = base64.b64decode(key.removeprefix("whsec_"), validate=True)
         except (ValueError, EmptyWebhookSecretError):
             problems.append(f"{setting}: key {number} is not whsec_ followed by base64")
+            continue
+        if len(decoded) < MIN_KEY_BYTES:
+            problems.append(
+                f"{setting}: key {number} has {len(decoded)} bytes; at least {MIN_KEY_BYTES}"
+            )
     return StandardWebhooks(keys) if keys and not problems else None

@@ -7,13 +7,13 @@ the embedded server's life (db/embedded.py), migrations themselves (db/migrate.p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
 from vixen_pipeline.db import embedded, siblings
-from vixen_pipeline.db.session import render_url
 from vixen_pipeline.errors import Unavailable, UserError
 from vixen_pipeline.settings import Settings
 
@@ -87,8 +87,7 @@ def drop_siblings(settings: Settings, main_url: str) -> None:
 
 def shown(url: str) -> str:
     """`url` for people: without its password."""
-    parsed = make_url(url)
-    return render_url(parsed.set(password="***") if parsed.password else parsed)
+    return unquote_plus(make_url(url).render_as_string(hide_password=True))
 
 
 def _ensure_database(url: str, main: str, variable: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FORGET_AFTER_S = 60.0
-GIVE_UP_AFTER = 6
+GIVE_UP_AFTER = 5
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 15.0
 
