@@ -2,7 +2,8 @@
 
 Facts in, decision out: at most one run at a time, one run per set of facts and per finished run
 before it, growing pauses when runs are in vain, and a run whose process is gone does not block the
-next one for ever.
+next one for ever. A run that was killed is replaced at once, unless it is the second one that left
+the same facts behind.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
-LOCK_GRACE = timedelta(seconds=60)
+LOCK_GRACE = timedelta(seconds=30)
 """A run that started less than this ago may not have taken its lock yet."""
 
 
@@ -93,13 +94,16 @@ def digest_of(work: tuple[str, ...]) -> str:
 
 
 def runs_in_vain(finished: tuple[FinishedRun, ...], digest: str) -> int:
-    """How many of the last runs, without a break, failed or left these same facts behind."""
+    """How many of the last runs, without a break, left these same facts behind.
+
+    Of failed ones the newest is not counted: one crash says nothing about the next run.
+    """
     count = 0
     for run in finished:
-        if run.succeeded and run.digest != digest:
+        if run.digest != digest:
             break
         count += 1
-    return count
+    return count - 1 if count and not finished[0].succeeded else count
 
 
 def pause(in_vain: int) -> timedelta:

@@ -64,11 +64,23 @@ def test_a_run_whose_process_is_gone_is_declared_dead_and_replaced() -> None:
     assert decision.run_key is not None
 
 
-def test_after_a_failed_run_there_is_another_even_without_work_but_not_at_once() -> None:
-    soon = Facts(NOW, (), finished=(finished(ago=2, succeeded=False),))
+def test_after_a_failed_run_there_is_another_at_once_even_without_work() -> None:
+    assert decide(Facts(NOW, (), finished=(finished(ago=0, succeeded=False),))).run_key is not None
+
+
+def test_a_second_failure_that_left_the_same_facts_behind_is_not_repeated_at_once() -> None:
+    before = finished("r0", ago=60, succeeded=False, work=WORK)
+    soon = Facts(NOW, WORK, finished=(finished(ago=2, succeeded=False, work=WORK), before))
     assert decide(soon).run_key is None
-    later = Facts(NOW, (), finished=(finished(ago=6, succeeded=False),))
+    later = Facts(NOW, WORK, finished=(finished(ago=6, succeeded=False, work=WORK), before))
     assert decide(later).run_key is not None
+
+
+def test_a_drain_that_is_killed_again_and_again_but_gets_on_is_replaced_at_once() -> None:
+    killed = tuple(
+        finished(f"r{i}", ago=i * 10, succeeded=False, work=(f"stage {i}",)) for i in range(6)
+    )
+    assert decide(Facts(NOW, WORK, finished=killed)).run_key is not None
 
 
 def test_a_run_that_left_the_same_facts_behind_is_not_repeated_at_once() -> None:
@@ -78,11 +90,11 @@ def test_a_run_that_left_the_same_facts_behind_is_not_repeated_at_once() -> None
 
 
 def test_pauses_grow_while_runs_are_in_vain_and_have_an_end() -> None:
-    many = tuple(finished(f"r{i}", ago=i + 1, succeeded=False) for i in range(30))
+    many = tuple(finished(f"r{i}", ago=i + 1, succeeded=False, work=WORK) for i in range(30))
     assert decide(Facts(NOW, WORK, finished=many)).run_key is None
+    longest = LONGEST_PAUSE.total_seconds()
     rested = tuple(
-        finished(f"r{i}", ago=i + 1 + LONGEST_PAUSE.total_seconds(), succeeded=False)
-        for i in range(30)
+        finished(f"r{i}", ago=i + 1 + longest, succeeded=False, work=WORK) for i in range(30)
     )
     assert decide(Facts(NOW, WORK, finished=rested)).run_key is not None
 
