@@ -38,6 +38,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=10,
             pool_pre_ping=True,
+            # Error texts are logged and kept: what people wrote must not be in them.
+            hide_parameters=True,
             connect_args={"application_name": application_name, "options": "-c timezone=utc"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
