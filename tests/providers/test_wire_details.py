@@ -191,6 +191,13 @@ def test_vectors_are_ordered_by_their_index_and_a_missing_one_is_noticed(
         {"id": "m", "model": "m"},
         {"id": "m", "model": "m", "results": [{"flagged": False}]},
         {"id": "m", "model": "m", "results": [{"flagged": None, "category_scores": {}}]},
+        {
+            "id": "m",
+            "model": "m",
+            "results": [
+                {"flagged": False, "categories": {}, "category_scores": {"violence": 0.0}},
+            ],
+        },
     ],
 )
 def test_moderation_that_cannot_tell_raises(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from openai.types import Moderation, ModerationCreateResponse
 
 BATCH = 32
+REQUIRED = {"text": ("sexual", "sexual/minors"), "image": ("sexual",)}
+"""A verdict without a score for one of these is none: not measured is not a pass."""
 LARGEST_IMAGE = 20_000_000
 """Bytes of one image; a larger one is refused here, in one clear line."""
 
@@ -82,8 +84,9 @@ def _verdict(result: Moderation, model: str, kind: str) -> ModerationResult:
         for name, score in cast(Mapping[str, float | None], scores).items()
         if score is not None and kind in (kinds.get(name) or ([kind] if not kinds else ()))
     }
-    if not measured:
-        raise _cannot_tell(f"no category was applied to the {kind}")
+    lacking = [name for name in REQUIRED[kind] if not 0 <= measured.get(name, -1) <= 1]
+    if lacking:
+        raise _cannot_tell(f"{' and '.join(lacking)} was not measured in the {kind}")
     categories = tuple(n for n, flag in cast(Mapping[str, bool], flags).items() if flag)
     return ModerationResult(flagged, categories, measured, model)
 
