@@ -234,6 +234,12 @@ def missing_settings(settings: Settings) -> list[str]:
             "VIXEN_OBJECTS_MODE must be live when VIXEN_REPLICATE_MODE=live: "
             "Replicate cannot fetch from a local folder."
         )
+    grace, timeout = settings.reconcile_grace_s, settings.replicate_timeout_s
+    if settings.replicate_mode == "live" and grace <= timeout:
+        lines.append(
+            f"VIXEN_RECONCILE_GRACE_S ({grace:g}) must exceed VIXEN_REPLICATE_TIMEOUT_S "
+            f"({timeout:g}): a call that is still under way would be made again."
+        )
     return lines
 
 
