@@ -7,6 +7,7 @@ one process at a time (advisory lock); one avatar's failure never touches anothe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from vixen_pipeline.errors import (
     Permanent,
     PolicyRefused,
     StageFailed,
+    Unavailable,
     UserError,
     VixenError,
 )
@@ -175,6 +177,7 @@ def run_stage(
     """Run `body` for the avatars of `keys` that nobody else works on; one result per key.
 
     Raises what `body` raises (Unavailable and the like); failures of single avatars are results.
+    What Unavailable says is kept for every avatar that it hit, so that people find it there.
     """
     refs = avatar_refs(services, keys)
     run = StageRun(services, stage, [])
@@ -183,6 +186,10 @@ def run_stage(
     try:
         if run.avatars:
             body(run)
+    except Unavailable as error:
+        with suppress(Unavailable):  # when it is the database, there is nowhere to keep it
+            run.fail_all(run.still_open(run.avatars), error)
+        raise
     finally:
         for avatar in run.avatars:
             services.locks.release(LOCK, avatar.id)
