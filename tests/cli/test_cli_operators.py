@@ -47,8 +47,8 @@ def avatar(database_url: str) -> str:
               INSERT INTO landing.avatar_specs
                 (avatar_key, niche, handle, version, digest, document, source)
               VALUES ('fitness:luna', 'fitness', 'luna', 1, 'd', '{}', 'test') RETURNING id)
-            INSERT INTO vixen.avatars (key, niche, handle, display_name, spec_id, spec_version, spec,
-                                       persona_digest, appearance_digest)
+            INSERT INTO vixen.avatars (key, niche, handle, display_name, spec_id, spec_version,
+                                       spec, persona_digest, appearance_digest)
             SELECT 'fitness:luna', 'fitness', 'luna', 'Luna', id, 1, '{}', 'p', 'a' FROM spec
             """
         )

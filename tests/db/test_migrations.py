@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+
 from vixen_pipeline.db import migrate, models
 from vixen_pipeline.db.base import Base
 from vixen_pipeline.db.session import Database

@@ -5,17 +5,21 @@ Belongs here: set-up. Does not: assertions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from spec_samples import sample_spec
 
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.identity.persona_model import PersonaDraft
+from vixen_pipeline.identity.personas import run_personas
 from vixen_pipeline.identity.registry import AvatarRef, avatar_refs, land_specs, register_landed
 from vixen_pipeline.identity.spec import ParsedSpec
 from vixen_pipeline.providers.fakes import FakeEmbedder, FakeModerator, FakeTextModel
+from vixen_pipeline.providers.ports import CutOff
 from vixen_pipeline.services import Services
 from vixen_pipeline.settings import Settings
+from vixen_pipeline.stages import StageResult, no_progress
 
 
 def draft(**changes: Any) -> PersonaDraft:
@@ -63,3 +67,19 @@ def register(services: Services, *handles: str, **changes: Any) -> list[AvatarRe
     register_landed(services)
     refs = avatar_refs(services)
     return [refs[item.spec.key] for item in parsed]
+
+
+KEY = "fitness:luna"
+Make = Callable[..., Services]
+
+
+def run(services: Services, *keys: str) -> list[StageResult]:
+    return run_personas(services, keys or (KEY,), no_progress)
+
+
+def check(result: StageResult, name: str) -> bool | None:
+    return next(c.passed for c in result.checks if c.name == name)
+
+
+def cut_off(raw: str, reason: str = "the answer does not fit") -> CutOff:
+    return CutOff(reason, raw, "fake", "fake-text", ())
