@@ -6,6 +6,7 @@ under names chosen here; member names decide nothing on our disk.
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ MAX_FILE_BYTES = {
     "special_params.json": 64 * 1024,
 }
 """What is taken out, and how large each may be (bytes)."""
+MAX_UNPACKED_BYTES = 2 * MAX_ARCHIVE_BYTES
+"""Of all members together: skipping one in a compressed archive means decompressing it."""
 _CHUNK = 1024 * 1024
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, ValueError)
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,21 @@ def unpack_weights(archive: Path, folder: Path) -> Unpacked:
     """
     _refuse_other_formats(archive)
     taken: dict[str, Path] = {}
+    unpacked = 0
     try:
         with tarfile.open(archive, "r:*") as tar:
             for number, member in enumerate(tar):
                 if number >= MAX_MEMBERS:
                     raise BadWeights(f"the archive has more than {MAX_MEMBERS} members")
+                unpacked += member.size
+                if unpacked > MAX_UNPACKED_BYTES:
+                    raise BadWeights(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes")
                 _take(tar, member, folder, taken)
     except _BROKEN as error:
+        raise BadWeights(f"the archive is damaged or truncated ({error})") from error
+    except OSError as error:
+        if error.errno is not None:  # our own disk; gzip and bzip2 state none
+            raise
         raise BadWeights(f"the archive is damaged or truncated ({error})") from error
     lora = taken.get("lora.safetensors")
     if lora is None:

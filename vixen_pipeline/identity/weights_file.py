@@ -74,7 +74,7 @@ def read_header(path: Path) -> list[Tensor]:
         raw = file.read(length)
     try:
         header: object = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadWeights("the weights file is not safetensors: its header is not JSON") from error
     if not isinstance(header, dict):
         raise BadWeights("the weights file is not safetensors: its header is no object")
@@ -103,7 +103,7 @@ def _entries(header: Mapping[str, object], offset: int) -> Iterator[Tensor]:
             dtype = str(entry["dtype"])
             shape = tuple(int(side) for side in cast("list[int]", entry["shape"]))
             start, end = (int(at) for at in cast("list[int]", entry["data_offsets"]))
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise BadWeights(f"the weights file describes tensor {name!r} wrongly") from error
         count = 1
         for side in shape:
