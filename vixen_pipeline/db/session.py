@@ -23,6 +23,9 @@ def render_url(url: URL) -> str:
     return address + mark + query.replace("+", "%20")
 
 
+_SHORT_OF_RESOURCES = frozenset({"53000", "53100", "53200", "53300"})
+
+
 def normalize_url(url: str) -> str:
     """`url` with the psycopg 3 driver named, whatever postgres spelling came in."""
     return render_url(make_url(url).set(drivername="postgresql+psycopg"))
@@ -48,7 +51,7 @@ class Database:
     def begin(self) -> Generator[Session]:
         """A session in one transaction: committed at the end, rolled back on any exception.
 
-        Raises Unavailable when the server cannot be reached.
+        Raises Unavailable when the server cannot be reached or is short of disk or memory.
         """
         try:
             with self._sessions.begin() as session:
@@ -58,6 +61,11 @@ class Database:
                 raise Unavailable(
                     f"the database does not answer ({str(error.orig).splitlines()[0]}).",
                     next_step="Nothing was half-written; run it again when it is back.",
+                ) from error
+            if getattr(error.orig, "sqlstate", None) in _SHORT_OF_RESOURCES:
+                raise Unavailable(
+                    f"the database is short of resources ({str(error.orig).splitlines()[0]}).",
+                    next_step="Free some; nothing was half-written, run it again then.",
                 ) from error
             raise
 
