@@ -272,3 +272,13 @@ def test_a_model_that_lacks_an_input_we_send_is_refused_by_name(
 ) -> None:
     with pytest.raises(Permanent, match="has no input image; it has prompt, seed"):
         ReplicateImages(api(odd[0], "t")).check_model("zsxkib/instant-id")
+
+
+def test_a_list_too_long_to_read_does_not_count_as_not_found(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = api(sandbox.replicate_url, sandbox.token)
+    page = {"results": [], "next": f"{sandbox.replicate_url}/v1/predictions?cursor=x"}
+    monkeypatch.setattr(client, "call", lambda *_, **__: page)
+    with pytest.raises(Unknown, match="pages"):
+        list(client.jobs("/v1/predictions", datetime.now(UTC)))

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
-from vixen_pipeline.errors import Permanent
+from vixen_pipeline.errors import Permanent, Unknown
 from vixen_pipeline.providers import http
 from vixen_pipeline.providers.endpoints import Endpoint
 from vixen_pipeline.providers.failures import Unreadable, edge, one_line
@@ -114,7 +114,10 @@ class ReplicateApi:
         return max(1, min(LONGEST_WAIT_S, int(self._timeout_s * 0.8)))
 
     def jobs(self, path: str, since: datetime) -> Generator[Raw]:
-        """Predictions or trainings, newest first, back to those created at `since`."""
+        """Predictions or trainings, newest first, back to those created at `since`.
+
+        Raises Unknown when they are too many to read.
+        """
         where: str | None = path
         for _ in range(_MOST_PAGES):
             if where is None:
@@ -127,6 +130,8 @@ class ReplicateApi:
                     return
                 yield raw
             where = self._next(page.get("next"))
+        if where is not None:  # what was not read may be what is looked for
+            raise Unknown(PROVIDER, f"lists more than {_MOST_PAGES} pages since {since}.")
 
     def _next(self, cursor: object) -> str | None:
         """The next page's URL, on the API's own origin: the key goes along with it."""
