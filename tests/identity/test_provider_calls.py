@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import insert, select, text
 from vixen_identity import add_avatars
 
+from vixen_pipeline.clock import ManualClock
 from vixen_pipeline.db.models import GeneratedImage, LoraTraining, TrainingDataset
 from vixen_pipeline.errors import Permanent, Transient, Unknown
+from vixen_pipeline.identity.image_filling import Filling
 from vixen_pipeline.identity.image_making import find_image, make_image
 from vixen_pipeline.identity.image_measuring import Anchor
 from vixen_pipeline.identity.image_tasks import Collection, ImageTask, Slot
@@ -182,6 +184,17 @@ def test_the_money_of_a_training_that_was_refused_is_free_again(core):
     with pytest.raises(Permanent):
         submit_training(core, training_task(core))
     assert reserved(core) is None
+
+
+def test_the_money_of_images_stays_set_aside_while_they_queue(settings, database):
+    clock = ManualClock(datetime.now(UTC))
+    with Services(settings, database=database, clock=clock) as services:
+        (avatar,) = add_avatars(services, "luna")
+        anchor = Anchor(build_scorer(settings), None, is_portrait=True)
+        Filling(services, image_task(avatar).collection, anchor).reserve(3)
+        clock.advance(timedelta(hours=2))
+        states = services.costs.budgets(avatar.id)
+    assert states[0].reserved > 0
 
 
 def test_a_refused_key_does_not_end_an_overdue_training(core):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.models import GeneratedImage
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 MOST_UNKNOWN = 3
 """After so many images whose outcome is unknown, no more are begun in this run."""
+RESERVATION_LIFE = timedelta(hours=6)
+"""Longer than images of many avatars queue for one provider. The next run of a killed one takes
+its reservation over, because the key is the same."""
 RESERVATION_SLACK = 10
 """A reservation is renewed when so many images less are outstanding."""
 
@@ -110,7 +114,9 @@ class Filling:
         if more == 0 and self.reserved - outstanding < RESERVATION_SLACK:
             return
         amount = self.services.costs.quote(expected_images(self.collection.model, outstanding))
-        self.services.costs.reserve(self.collection.avatar.id, self.reservation, amount)
+        self.services.costs.reserve(
+            self.collection.avatar.id, self.reservation, amount, RESERVATION_LIFE
+        )
         self.reserved = outstanding
 
     def release(self) -> None:
