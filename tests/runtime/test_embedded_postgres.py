@@ -62,6 +62,14 @@ def test_it_comes_back_after_kill_9_with_everything_that_was_committed(folder: P
     assert embedded.state(folder).pid != pid
 
 
+def test_a_server_whose_socket_was_removed_is_started_again(folder: Path):
+    url = embedded.ensure_running(folder)
+    (postgres_files.socket_dir(folder) / ".s.PGSQL.5432").unlink()
+    assert not embedded.state(folder).running
+    assert embedded.ensure_running(folder) == url
+    assert ask(url, "SELECT 1") == 1
+
+
 def test_a_pid_file_that_names_a_stranger_does_not_stop_it(folder: Path):
     url = embedded.ensure_running(folder)
     pid_file = folder / "postmaster.pid"

@@ -10,10 +10,12 @@ databases an instance needs (runtime/databases.py), accounts and permissions (db
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +26,7 @@ from vixen_pipeline.errors import Unavailable
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
 ORPHAN_TIMEOUT_S = 10
+SOCKET_TIMEOUT_S = 5.0
 MAX_LOG_BYTES = 5_000_000
 
 
@@ -33,11 +36,9 @@ class ServerState:
 
     initialized: bool
     pid: int | None
+    running: bool
+    """It lives and its socket is there."""
     log: Path
-
-    @property
-    def running(self) -> bool:
-        return self.pid is not None
 
 
 def url_for(data_dir: Path, database: str = "vixen") -> str:
@@ -69,9 +70,11 @@ def start(data_dir: Path) -> int:
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir):
         pid = _postmaster(data_dir)
-        if pid is not None:
+        if pid is not None and _has_socket(data_dir, within=SOCKET_TIMEOUT_S):
             _wait_until_ready(data_dir, lambda: _postmaster(data_dir) is not None)
             return pid
+        if pid is not None:
+            _stop_running(data_dir)  # somebody removed its socket: nobody can reach it any more
         while True:
             try:
                 return _start_stopped(data_dir)
@@ -97,19 +100,24 @@ def stop(data_dir: Path) -> None:
     if not data_dir.exists():
         return
     with _lock(data_dir):
-        if _postmaster(data_dir) is None:
+        if _postmaster(data_dir) is not None:
+            _stop_running(data_dir)
+
+
+def _stop_running(data_dir: Path) -> None:
+    """INT ends the sessions and flushes; QUIT, if that takes too long, leaves it to recovery."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        pid = _postmaster(data_dir)
+        if pid is None:
             return
-        account = files.account_for(data_dir)
-        for mode in ("fast", "immediate"):
-            done = files.run(
-                "pg_ctl",
-                ["-D", str(data_dir), "-m", mode, "-w", "-t", str(STOP_TIMEOUT_S), "-s", "stop"],
-                account=account,
-                log=log_path(data_dir),
-            )
-            if done or _postmaster(data_dir) is None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        end = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < end:
+            if _postmaster(data_dir) is None:
                 return
-        raise _failure(data_dir, "does not stop")
+            time.sleep(0.02)
+    raise _failure(data_dir, "does not stop")
 
 
 def state(data_dir: Path) -> ServerState:
@@ -117,7 +125,8 @@ def state(data_dir: Path) -> ServerState:
     data_dir = data_dir.resolve()
     initialized = (data_dir / "PG_VERSION").exists()
     pid = _postmaster(data_dir) if initialized else None
-    return ServerState(initialized, pid, log_path(data_dir))
+    reachable = pid is not None and _has_socket(data_dir)
+    return ServerState(initialized, pid, reachable, log_path(data_dir))
 
 
 def log_path(data_dir: Path) -> Path:
@@ -210,6 +219,20 @@ def _postmaster(data_dir: Path) -> int | None:
     return pid if str(data_dir) in arguments and "postgres" in Path(arguments[0]).name else None
 
 
+def _socket(data_dir: Path) -> Path:
+    return files.socket_dir(data_dir) / f".s.PGSQL.{files.PORT}"
+
+
+def _has_socket(data_dir: Path, *, within: float = 0.0) -> bool:
+    """Whether the socket is there; a server that only just started makes it within seconds."""
+    end = time.monotonic() + within
+    while not _socket(data_dir).exists():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def _clear_after_crash(data_dir: Path) -> None:
     """After a kill -9: wait for sessions that outlived their server, then drop its pid file.
 
@@ -225,7 +248,7 @@ def _clear_after_crash(data_dir: Path) -> None:
     for process in stuck:
         process.kill()
     psutil.wait_procs(stuck, timeout=ORPHAN_TIMEOUT_S)
-    socket = files.socket_dir(data_dir) / f".s.PGSQL.{files.PORT}"
+    socket = _socket(data_dir)
     for leftover in (socket, Path(f"{socket}.lock"), pid_file):
         leftover.unlink(missing_ok=True)  # the pid in it may be a zombie's or a stranger's by now
 

@@ -74,6 +74,9 @@ def daemon_beats(dagster_url: str, since: float) -> str | None:
     )
     try:
         with psycopg.connect(dagster_url, connect_timeout=5) as connection:
+            made = connection.execute("SELECT to_regclass('daemon_heartbeats')").fetchone()
+            if made is None or made[0] is None:
+                return "Dagster has not made its tables yet"
             row = connection.execute(query).fetchone()
     except psycopg.Error as error:
         return str(error).splitlines()[0]
