@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,30 @@ from vixen_pipeline.services import Services
 from vixen_pipeline.settings import Settings, load_settings
 
 _numbers = itertools.count(1)
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this session a temporary folder that no other session touches.
+
+    Pytest's own is shared by all sessions of an account, and each new one closes it to everybody
+    else (mode 0700): the servers that run as an account of their own would lose their files.
+    """
+    if config.option.basetemp is None:
+        folder = Path(tempfile.mkdtemp(prefix="vixen-tests-"))
+        config.option.basetemp = str(folder / "session")
+        config.add_cleanup(lambda: _remove(config, folder))
+
+
+def _remove(config: pytest.Config, folder: Path) -> None:
+    """After a failure the files stay, to be looked at."""
+    if not config.stash.get(_FAILED, False):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_FAILED] = exitstatus != 0
 
 
 @pytest.fixture(scope="session")
