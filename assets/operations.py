@@ -101,7 +101,7 @@ def provider_costs(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         },
         check_results=[
             stuck(OVERDUE_CHECK, query(services, _OVERDUE), "`vixen effects list --overdue`"),
-            stuck(DEAD_CHECK, query(services, _DEAD), "`vixen inbox list --dead`"),
+            stuck(DEAD_CHECK, query(services, _DEAD), "`vixen inbox list --state dead`"),
         ],
     )
 

@@ -26,6 +26,11 @@ def backoff(attempts: int) -> timedelta:
     return min(FIRST_BACKOFF * 2**doublings, MAX_BACKOFF)
 
 
+def retry_command(stage: str, key: str) -> str:
+    """What a person types to have a stage tried again that failed for good."""
+    return f"vixen materialize {stage} --avatar {key} --retry-failed"
+
+
 def record_failure(
     session: Session,
     avatar_id: int,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.effects import Effect
 from vixen_pipeline.errors import StageFailed, Transient, Unknown, VixenError
+from vixen_pipeline.identity.attempts import retry_command
 from vixen_pipeline.identity.image_costs import expected_images
 from vixen_pipeline.identity.image_making import MadeImage
 from vixen_pipeline.identity.image_measuring import Anchor, Measurements
@@ -202,8 +203,8 @@ class Filling:
             f"{self.accepted} of {wanted} images accepted after {self.collection.tries} tries for "
             f"each shot: {', '.join(reasons) or 'no image came'}.",
             reasons=reasons,
-            next_step=f"`vixen materialize {self.collection.stage} --avatar "
-            f"{self.collection.avatar.key}` tries as many again.",
+            next_step=f"`{retry_command(self.collection.stage, self.collection.avatar.key)}` "
+            "tries as many again.",
         )
 
 

@@ -26,7 +26,12 @@ from vixen_pipeline.errors import (
     UserError,
     VixenError,
 )
-from vixen_pipeline.identity.attempts import clear_failure, failures, record_failure
+from vixen_pipeline.identity.attempts import (
+    clear_failure,
+    failures,
+    record_failure,
+    retry_command,
+)
 from vixen_pipeline.identity.registry import AvatarRef, avatar_refs, not_found
 from vixen_pipeline.stages import Check, Meta, Outcome, StageResult
 
@@ -161,7 +166,7 @@ class StageRun:
             ).one()
 
     def by_hand(self, avatar: AvatarRef) -> str:
-        return f"`vixen materialize {self.stage} --avatar {avatar.key}` tries it again."
+        return f"`{retry_command(self.stage, avatar.key)}` tries it again."
 
 
 def is_permanent(error: VixenError) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from vixen_pipeline.costs import PaidCall
 from vixen_pipeline.db.models import Avatar, EffectRow, LoraTraining
-from vixen_pipeline.identity.attempts import record_failure
+from vixen_pipeline.identity.attempts import record_failure, retry_command
 from vixen_pipeline.identity.image_costs import billed, expected_training
 from vixen_pipeline.identity.training_rows import is_current, lock_training
 from vixen_pipeline.providers.ports import TERMINAL, RemoteJob
@@ -96,4 +96,4 @@ def effect_key(session: Session, training: LoraTraining) -> str:
 
 
 def another_attempt(avatar_key: str) -> str:
-    return f"`vixen materialize {STAGE} --avatar {avatar_key}` pays for another attempt."
+    return f"`{retry_command(STAGE, avatar_key)}` pays for another attempt."

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import LoraWeights
-from vixen_pipeline.identity.attempts import clear_failure, record_failure
+from vixen_pipeline.identity.attempts import clear_failure, record_failure, retry_command
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.training_settle import STAGE as TRAININGS
 from vixen_pipeline.identity.training_settle import another_attempt
@@ -58,7 +58,7 @@ def save_refused(
 
 def refused_next_step(avatar_key: str) -> str:
     return (
-        f"{another_attempt(avatar_key)} `vixen materialize {STAGE} --avatar {avatar_key}` "
+        f"{another_attempt(avatar_key)} `{retry_command(STAGE, avatar_key)}` "
         "fetches the same weights again."
     )
 
