@@ -118,12 +118,12 @@ def work_available(database: Database, clock: Clock) -> IdentityWork:
 def _doable(
     session: Session, now: datetime
 ) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], int]]:
-    stages: dict[str, tuple[str, ...]] = {}
+    stages: dict[str, list[str]] = {}
     tries: dict[tuple[str, str], int] = {}
     for stage, avatar, attempts in session.execute(_DOABLE, {"now": now}):
-        stages[stage] = (*stages.get(stage, ()), avatar)
+        stages.setdefault(stage, []).append(avatar)
         tries[stage, avatar] = int(attempts)
-    return stages, tries
+    return {stage: tuple(avatars) for stage, avatars in stages.items()}, tries
 
 
 def avatars_for(database: Database, clock: Clock, stage: str) -> tuple[str, ...]:
