@@ -93,5 +93,5 @@ browser:  ## Install Chromium for the browser tests (Debian or Ubuntu, as root)
 
 .PHONY: clean
 clean:  ## Remove what this folder's instance wrote (.vixen) and the caches; the .venv stays
-	@if [ -x $(BIN)/vixen ]; then $(BIN)/vixen down --quiet || true; fi
+	@if [ -x $(BIN)/vixen ] && [ -d .vixen ]; then $(BIN)/vixen db stop; fi
 	@rm -rf .vixen .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
