@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Literal, TextIO
 
 import structlog
@@ -25,34 +26,40 @@ _SECRET_NAMES = re.compile(
 )
 """Names whose values are never logged. `body`: deliveries hold personal data."""
 
-_SECRET_VALUES = (
-    # whsec_… and the tokens of providers
-    re.compile(r"\bwhsec_[A-Za-z0-9+/=_\-]+"),
-    re.compile(r"\b(?:r8|sk|rk|pk|wk|ws|ghp|xox[abp])[-_][A-Za-z0-9_\-]{8,}"),
-    re.compile(r"\bAKIA[0-9A-Z]{12,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"),
-    re.compile(r"(?i)\b(?:bearer|basic|token)\s+[A-Za-z0-9._~+/=\-]{8,}"),
-    re.compile(r"\bv1,[A-Za-z0-9+/=]{20,}"),
-    # passwords in addresses
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
-    # presigned URLs and other signed queries
-    re.compile(
-        r"(?i)(?<=[?&])(?:x-amz-[a-z-]+|signature|sig|token|key|secret|api_key|access_token)"
-        r"=[^&\s\"']+"
-    ),
+# One expression and one pass: this runs over every value of every line.
+_SECRET_VALUES = re.compile(
+    "|".join(
+        (
+            # keys and tokens by their prefixes
+            r"\bwhsec_[A-Za-z0-9+/=_\-]+",
+            r"\b(?:r8|sk|rk|pk|wk|ws|ghp|xox[abp])[-_][A-Za-z0-9_\-]{8,}",
+            r"\bAKIA[0-9A-Z]{12,}",
+            r"\beyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*",
+            r"\b(?i:bearer|basic|token)\s+[A-Za-z0-9._~+/=\-]{8,}",
+            r"\bv1,[A-Za-z0-9+/=]{20,}",
+            # passwords in addresses
+            r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",
+            # presigned URLs and other signed queries
+            r"(?<=[?&])(?i:x-amz-[a-z-]+|signature|sig|token|key|secret|api_key|access_token)"
+            r"=[^&\s\"']+",
+        )
+    )
 )
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
 
 
 def redact_text(text: str) -> str:
     """`text` with everything in it that looks like a secret replaced."""
-    for pattern in _SECRET_VALUES:
-        text = pattern.sub(REDACTED, text)
-    return text
+    return _SECRET_VALUES.sub(REDACTED, text)
 
 
 def redact(value: object, name: str = "") -> object:
     """`value` without secrets: by name, by shape, in nested mappings and sequences too."""
-    if name and _SECRET_NAMES.search(name):
+    if name and _names_a_secret(name):
         return REDACTED
     match value:
         case str():
@@ -86,39 +93,42 @@ def configure(
     Both go through the same redaction: a library that logs a URL is covered too.
     """
     output = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(default=str)
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=output.isatty())
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            redacting_processor,
-            renderer,
-        ],
+    rendered: list[structlog.typing.Processor] = [
+        redacting_processor,
+        _renderer(log_format, terminal=output.isatty()),
+    ]
+    # Our own records do not pass through the standard library: half the time per line.
+    structlog.configure(
+        processors=[*shared, *rendered],
+        logger_factory=structlog.WriteLoggerFactory(output),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(output)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+    root.setLevel(number)
+
+
+def _renderer(log_format: LogFormat, *, terminal: bool) -> structlog.typing.Processor:
+    if log_format == "json":
+        return structlog.processors.JSONRenderer(default=str)
+    if terminal:
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.KeyValueRenderer(
+        key_order=["timestamp", "level", "event"], drop_missing=True, repr_native_str=False
     )

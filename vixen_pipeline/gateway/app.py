@@ -46,7 +46,8 @@ class Gateway:
             yield
             await self.landing.close()
 
-        api = FastAPI(title="Vixen gateway", lifespan=lifespan)
+        # No document of an API that is not there yet, and no routes of it before ours.
+        api = FastAPI(title="Vixen gateway", lifespan=lifespan, openapi_url=None)
         # Plain routes: no parsing, no dependency solving, no validation in this path.
         for provider, source in self.sources.items():
             endpoint = WebhookEndpoint(source, self.landing, self.metrics)
