@@ -32,7 +32,7 @@ QUICK = {
     "VIXEN_RECONCILE_GRACE_S": "6",
     "VIXEN_REPLICATE_TIMEOUT_S": "5",
     "VIXEN_TEXT_TIMEOUT_S": "5",
-    "VIXEN_TRAINING_POLL_S": "20",
+    "VIXEN_TRAINING_POLL_S": "8",
 }
 
 
@@ -66,10 +66,24 @@ class Instance:
     _starts_before = 0
 
     def stop(self) -> int:
+        """Stop without patience for runs in progress, as a second Ctrl-C does."""
         assert self.process is not None
-        self._starts_before = (self.home / "up.out").read_text().count("Everything is up")
+        self._starts_before = self._starts()
         self.process.terminate()
+        wait_until(lambda: not self._children("dagster._daemon"), seconds=30)
+        if self.process.poll() is None:
+            self.process.terminate()
         return self.process.wait(timeout=90)
+
+    def kill_supervisor(self) -> None:
+        """kill -9 of `vixen up` itself; `start` may follow."""
+        assert self.process is not None
+        self._starts_before = self._starts()
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+    def _starts(self) -> int:
+        return (self.home / "up.out").read_text().count("Everything is up")
 
     # ---- asking ---------------------------------------------------------------------------------
 
@@ -89,11 +103,13 @@ class Instance:
             raise RuntimeError(f"vixen {arguments}: {result.stdout[-2000:]}{result.stderr[-2000:]}")
         return result
 
+    def database_url(self, database: str = "vixen") -> str:
+        return embedded.url_for(self.home / "postgres", database)
+
     def rows(
         self, statement: str, *values: object, database: str = "vixen"
     ) -> list[dict[str, Any]]:
-        url = embedded.url_for(self.home / "postgres", database)
-        with psycopg.connect(url, row_factory=dict_row) as connection:
+        with psycopg.connect(self.database_url(database), row_factory=dict_row) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
     def value(self, statement: str, *values: object, database: str = "vixen") -> Any:
@@ -116,7 +132,7 @@ class Instance:
         )
         pids = {int(pid) for row in noted for pid in re.findall(r"\(pid: (\d+)\)", row["event"])}
         mine = {child.pid: child for child in psutil.Process(self._pid()).children(recursive=True)}
-        return [mine[pid] for pid in pids if pid in mine]
+        return [mine[pid] for pid in pids if pid in mine and _command(mine[pid])]
 
     def kill_run_worker(self) -> int:
         """kill -9 of a process that executes a run; waits until there is one."""
@@ -126,20 +142,44 @@ class Instance:
 
     def kill_child(self, command_part: str) -> int:
         """kill -9 of the supervised process whose command line has this part."""
-        for child in psutil.Process(self._pid()).children():
-            if any(command_part in part for part in child.cmdline()):
-                child.kill()
-                return child.pid
-        raise LookupError(command_part)
+        child = self._children(command_part)[0]
+        child.kill()
+        return child.pid
 
-    def kill_postgres(self) -> int:
-        pid = int((self.home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+    def _children(self, command_part: str) -> list[psutil.Process]:
+        try:
+            children = psutil.Process(self._pid()).children()
+        except psutil.NoSuchProcess:
+            return []
+        return [child for child in children if command_part in " ".join(_command(child))]
+
+    def kill_postgres(self) -> None:
+        """kill -9 of the server; returns when another one answers."""
+        pid = embedded.state(self.home / "postgres").pid
+        assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        return pid
+        wait_until(lambda: self._answers() and self._postgres_pid() != pid, seconds=60)
+
+    def _postgres_pid(self) -> int | None:
+        return embedded.state(self.home / "postgres").pid
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.rows("SELECT 1"))
+        except psycopg.OperationalError:
+            return False
 
     def _pid(self) -> int:
         assert self.process is not None
         return self.process.pid
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its command line; empty when it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:  # gone, or a zombie that nobody has reaped yet
+        return []
 
 
 @contextmanager
