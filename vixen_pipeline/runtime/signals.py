@@ -12,8 +12,12 @@ def interrupt_on_signals() -> Callable[[], None]:
     """Install it, in the main thread only; returns what puts the former handlers back."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, _interrupt) for number in numbers}
+    former = {
+        number: signal.signal(number, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # Whoever starts us with nohup, or in the background, had it ignored for a reason.
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
 
     def restore() -> None:
         for number, handler in former.items():
