@@ -176,7 +176,7 @@ def _document(
             {
                 "avatar": row.avatar,
                 "status": row.status,
-                "images_made": row.made,
+                "images_made": row.measured,
                 "images_rejected": row.measured - row.accepted,
                 "images_accepted": row.accepted,
                 "pieces": 0,

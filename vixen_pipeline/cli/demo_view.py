@@ -116,7 +116,7 @@ def show_summary(
             (
                 row.avatar,
                 row.status,
-                row.made,
+                row.measured,
                 row.measured - row.accepted,
                 row.accepted,
                 _usd(facts.usd_by_avatar.get(row.avatar)),
