@@ -98,6 +98,8 @@ def show(key: Key, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(document)
         return
+    if not document.get("error"):
+        document.pop("permanent", None)  # says something about an error only
     for name, value in document.items():
         _print(name, value)
 
