@@ -9,7 +9,7 @@ retrying, or errors that one module raises and catches itself.
     │   ├── SettingsMissing          all missing or wrong settings at once
     │   └── NotFound                 a named thing does not exist
     ├── PolicyRefused                the safety policy says no (exit code 3); never retried
-    ├── BudgetExceeded               the spend limit would be passed (exit code 4); never retried
+    ├── BudgetExceeded               the spend limit would be passed (exit code 4)
     ├── Busy                         somebody else holds it just now; try later (exit code 5)
     ├── StageFailed                  a stage ended without its product, with reasons (exit code 1)
     ├── Unavailable                  something of ours is down: database, objects (exit code 6)
@@ -23,6 +23,7 @@ retrying, or errors that one module raises and catches itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class VixenError(Exception):
@@ -78,9 +79,19 @@ class PolicyRefused(VixenError):
 
 
 class BudgetExceeded(VixenError):
-    """A paid call was refused beforehand: the avatar's or the day's budget would be passed."""
+    """A paid call was refused beforehand: the avatar's or the day's budget would be passed.
+
+    `retry_at` is when the budget begins anew (UTC midnight for the day's); None: only a person
+    can change it.
+    """
 
     exit_code = 4
+
+    def __init__(
+        self, message: str, *, next_step: str | None = None, retry_at: datetime | None = None
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.retry_at = retry_at
 
 
 class Busy(VixenError):

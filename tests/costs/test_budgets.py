@@ -144,6 +144,19 @@ def test_the_day_ends_at_midnight_utc_and_the_avatars_total_does_not(
     assert left(costs, luna) == {"avatar": Decimal("8.475"), "day": Decimal(25)}
 
 
+def test_a_spent_day_begins_anew_at_midnight_utc_and_a_spent_avatar_does_not(
+    costs: Costs, luna: int
+) -> None:
+    costs.set_budget(None, Decimal(1))
+    with pytest.raises(BudgetExceeded, match="tried again at 2026-11-23 00:00 UTC") as of_day:
+        costs.reserve(luna, "t-1", Decimal(2))
+    assert of_day.value.retry_at == datetime(2026, 11, 23, tzinfo=UTC)
+    costs.set_budget(None, None)
+    with pytest.raises(BudgetExceeded) as of_avatar:
+        costs.reserve(luna, "t-1", Decimal(11))
+    assert of_avatar.value.retry_at is None
+
+
 # ---- reservations -------------------------------------------------------------------------------
 
 

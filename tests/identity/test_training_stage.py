@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -251,6 +251,20 @@ def test_a_training_that_ends_badly_is_shown_and_only_tried_again_when_asked(cor
     first, second = core.trainer.requests
     assert first.seed != second.seed
     assert (training(core).attempt, len(core.trainer.requests)) == (2, 2)
+
+
+def test_a_spent_day_is_tried_again_after_midnight_by_itself(core, luna):
+    core.costs.set_budget(None, Decimal("0.01"))
+    result = submit(core, luna)
+    assert (result.outcome, result.permanent) == ("failed", False)
+    assert "It is tried again at 2026-01-02 00:00 UTC" in result.next_step
+    assert avatar_status(core, luna.key).next_attempt_at == datetime(2026, 1, 2, tzinfo=UTC)
+    core.clock.advance(timedelta(hours=23, minutes=59))
+    assert work_available(core.database, core.clock).stages == {}
+    core.costs.set_budget(None, None)
+    core.clock.advance(timedelta(minutes=1))
+    assert work_available(core.database, core.clock).stages == {STAGE: (luna.key,)}
+    assert submit(core, luna).outcome == "made"
 
 
 def test_a_budget_too_small_is_refused_before_anything_is_submitted(core, luna):

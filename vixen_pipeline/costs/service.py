@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from sqlalchemy import text
@@ -111,7 +111,7 @@ class Costs:
             queries.forget_expired(session, key, now)
             for state in self._states(session, avatar_id, now):
                 if wanted > state.left:
-                    raise _exceeded(state, wanted, queries.avatar_key(session, avatar_id))
+                    raise _exceeded(state, wanted, queries.avatar_key(session, avatar_id), now)
             session.execute(
                 _RESERVE,
                 {
@@ -204,12 +204,18 @@ class Costs:
         )
 
 
-def _exceeded(state: BudgetState, wanted: Decimal, avatar: str) -> BudgetExceeded:
+def _exceeded(state: BudgetState, wanted: Decimal, avatar: str, now: datetime) -> BudgetExceeded:
     whose = f"the budget of {avatar}" if state.scope == "avatar" else "the budget of this UTC day"
+    raising = f"Raise VIXEN_BUDGET_{state.scope.upper()}_USD or its row in vixen.budgets."
+    midnight = None
+    if state.scope == "day":
+        midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+        raising = f"It is tried again at {midnight:%Y-%m-%d %H:%M} UTC. For sooner: {raising}"
     return BudgetExceeded(
         f"{whose}, {state.limit:.2f} USD, would be passed: {state.spent:.4f} spent,"
         f" {state.reserved:.4f} reserved, {wanted:.4f} asked for.",
-        next_step=f"Raise VIXEN_BUDGET_{state.scope.upper()}_USD or its row in vixen.budgets.",
+        next_step=raising,
+        retry_at=midnight,
     )
 
 

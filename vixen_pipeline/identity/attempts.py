@@ -39,8 +39,11 @@ def record_failure(
     next_step: str | None,
     permanent: bool,
     clock: Clock,
+    retry_at: datetime | None = None,
 ) -> datetime | None:
     """Count one failure of `stage`; returns when it may be tried again (None: never by itself).
+
+    `retry_at` says when, where that is known; otherwise the backoff does.
 
     Part of the caller's transaction. The row is locked by the upsert, so concurrent failures are
     counted one by one.
@@ -57,7 +60,7 @@ def record_failure(
         .returning(StageAttempt.attempts)
     )
     attempts = session.execute(upsert).scalar_one()
-    next_attempt_at = None if permanent else now + backoff(attempts)
+    next_attempt_at = None if permanent else retry_at or now + backoff(attempts)
     row = session.get_one(StageAttempt, (avatar_id, stage), populate_existing=True)
     row.next_attempt_at = next_attempt_at
     return next_attempt_at

@@ -88,6 +88,7 @@ class StageRun:
                 next_step,
                 permanent,
                 self.services.clock,
+                error.retry_at if isinstance(error, BudgetExceeded) else None,
             )
         log.warning(
             "identity.stage_failed",
@@ -173,7 +174,9 @@ def is_permanent(error: VixenError) -> bool:
     """Whether only a person can change the outcome."""
     if isinstance(error, StageFailed):
         return error.permanent
-    return isinstance(error, (Permanent, PolicyRefused, BudgetExceeded, UserError))
+    if isinstance(error, BudgetExceeded):
+        return error.retry_at is None
+    return isinstance(error, (Permanent, PolicyRefused, UserError))
 
 
 def run_stage(
