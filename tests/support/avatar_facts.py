@@ -5,6 +5,7 @@ Belongs here: the assertions that several end-to-end tests share. Does not: hurt
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from guard_paths import ROOT
@@ -30,6 +31,17 @@ def example(name: str) -> Path:
 def add_example(instance: Instance, name: str) -> str:
     """Add one of the example avatars; its key."""
     said = instance.vixen("avatar", "add", str(example(name))).stdout
+    return ":".join(said.split(":")[:2])
+
+
+def add_sister(instance: Instance, name: str, handle: str) -> str:
+    """Add an avatar like an example, under another handle; its key."""
+    text = example(name).read_text()
+    changed = re.sub(r"(?m)^handle: .*$", f"handle: {handle}", text)
+    assert changed != text
+    spec = instance.home / f"{handle}.yaml"
+    spec.write_text(changed)
+    said = instance.vixen("avatar", "add", str(spec)).stdout
     return ":".join(said.split(":")[:2])
 
 

@@ -37,6 +37,7 @@ from vixen_pipeline.sandbox.replicate_tables import (
 from vixen_pipeline.sandbox.state import SandboxState
 
 MAX_INPUT_BYTES = 500_000_000
+OWN_STORE_TRIES, OWN_STORE_WAIT = 20, 0.25
 HTML = (
     b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
 )
@@ -68,7 +69,7 @@ async def fetch_input(state: SandboxState, url: str) -> bytes:
             raise BadInput(f"the file {path.name} does not exist")
         return await asyncio.to_thread(path.read_bytes)
     try:
-        response = await state.http.get(url)
+        response = await _get(state, url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise BadInput(f"{type(error).__name__} for {_bare(url)}") from error
     if not response.is_success:
@@ -76,6 +77,16 @@ async def fetch_input(state: SandboxState, url: str) -> bytes:
     if len(response.content) > MAX_INPUT_BYTES:
         raise BadInput(f"more than {MAX_INPUT_BYTES} bytes at {_bare(url)}")
     return response.content
+
+
+async def _get(state: SandboxState, url: str) -> httpx.Response:
+    """A restarted sandbox goes on drawing a moment before its own object store listens again."""
+    for _ in range(OWN_STORE_TRIES if url.startswith(state.config.base_url) else 0):
+        try:
+            return await state.http.get(url)
+        except httpx.ConnectError:
+            await asyncio.sleep(OWN_STORE_WAIT)
+    return await state.http.get(url)
 
 
 def _bare(url: str) -> str:
