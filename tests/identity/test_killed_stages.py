@@ -19,17 +19,15 @@ from vixen_pipeline.stages import no_progress
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-N = 4
+N = 6
 SCRIPT = Path(__file__).parents[1] / "support" / "vixen_killed_run.py"
-DATASET_WINDOWS = [("intended", 1), ("dispatched", 2), ("called", 2), ("saved", 3),
-                   ("before_row", 1), ("before_row", 3)]  # fmt: skip
-TRAINING_WINDOWS = [("intended", 1), ("dispatched", 1), ("called", 1), ("saved", 1),
-                    ("before_row", 1)]  # fmt: skip
+DATASET_WINDOWS = ["intended", "dispatched", "called", "saved", "before_row", "before_row"]
+TRAINING_WINDOWS = ["intended", "dispatched", "called", "saved", "before_row"]
 
 
 @pytest.fixture
 def core(settings, database, sandbox):
-    changes = {"dataset_images": N, "replicate_concurrency": 2, "reconcile_grace_s": 1.0}
+    changes = {"dataset_images": N, "replicate_concurrency": 1, "reconcile_grace_s": 1.0}
     with Services(settings.model_copy(update=changes), database=database) as services:
         yield services
 
@@ -41,7 +39,7 @@ def luna(core):
     return avatar
 
 
-def run_and_die(core, stage: str, avatar: str, point: str, count: int) -> None:
+def run_and_die(core, stage: str, avatar: str, point: str) -> None:
     settings = core.settings
     env = {
         **os.environ,
@@ -50,18 +48,18 @@ def run_and_die(core, stage: str, avatar: str, point: str, count: int) -> None:
         "VIXEN_SANDBOX_URL": settings.sandbox_url,
         "VIXEN_SANDBOX_TOKEN": settings.sandbox_token.get_secret_value(),
         "VIXEN_DATASET_IMAGES": str(N),
-        "VIXEN_REPLICATE_CONCURRENCY": "2",
+        "VIXEN_REPLICATE_CONCURRENCY": "1",
         "VIXEN_RECONCILE_GRACE_S": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    command = [sys.executable, str(SCRIPT), stage, avatar, point, str(count)]
+    command = [sys.executable, str(SCRIPT), stage, avatar, point]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == -9, (point, done.returncode, done.stderr[-2000:])
 
 
 def test_a_dataset_survives_being_killed_in_every_window(core, luna, sandbox):
-    for point, count in DATASET_WINDOWS:
-        run_and_die(core, "training_datasets", luna.key, point, count)
+    for point in DATASET_WINDOWS:
+        run_and_die(core, "training_datasets", luna.key, point)
     (result,) = run_training_datasets(core, [luna.key], no_progress)
     assert result.outcome == "made", result
     with core.database.begin() as session:
@@ -81,14 +79,14 @@ def test_a_dataset_survives_being_killed_in_every_window(core, luna, sandbox):
 
 def test_a_training_is_submitted_once_whatever_is_killed(core, luna, sandbox):
     assert run_training_datasets(core, [luna.key], no_progress)[0].outcome == "made"
-    for point, count in TRAINING_WINDOWS:
+    for point in TRAINING_WINDOWS:
         with core.database.begin() as session:
             before = session.scalar(text("SELECT count(*) FROM vixen.lora_trainings"))
         assert before == 0
         if point != "before_row" and trainings_known(core):
             break  # the effect is past this window already
-        run_and_die(core, "lora_trainings", luna.key, point, count)
-    run_and_die(core, "lora_trainings", luna.key, "before_row", 1)
+        run_and_die(core, "lora_trainings", luna.key, point)
+    run_and_die(core, "lora_trainings", luna.key, "before_row")
     (result,) = run_lora_trainings(core, [luna.key], no_progress)
     assert result.outcome == "made", result
     assert run_lora_trainings(core, [luna.key], no_progress)[0].outcome == "unchanged"

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vixen_identity import spec_document
 
+from vixen_pipeline.identity.image_prompts import telling_prompts
+from vixen_pipeline.identity.image_tasks import Slot
 from vixen_pipeline.identity.plan import VALUES, plan_shots
-from vixen_pipeline.identity.prompts import caption, seed_of, trigger_word
+from vixen_pipeline.identity.prompts import (
+    caption,
+    dataset_prompt,
+    portrait_prompt,
+    seed_of,
+    trigger_word,
+)
+from vixen_pipeline.identity.spec import AvatarSpec
+from vixen_pipeline.safety.policy import Door, check_text
 
 NAMED = """
 hair blonde blond brunette redhead red copper auburn ginger curly wavy straight braid ponytail bangs
@@ -55,3 +68,17 @@ def test_seeds_fit_31_bits_and_follow_the_key(a, b):
 
 def test_trigger_words_of_different_handles_differ():
     assert trigger_word("luna") != trigger_word("luna-2")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_prompts_pass_the_policy_and_a_few_tell_what_all_say(number):
+    spec = AvatarSpec.model_validate(spec_document("luna", number))
+    assert check_text(portrait_prompt(spec), Door.PROMPT) == []
+    shots = plan_shots("any", 50)
+    prompts = [dataset_prompt(spec, shot) for shot in shots]
+    assert not [prompt for prompt in prompts if check_text(prompt, Door.PROMPT)]
+    slots = [Slot(s.number, p, s.as_json(), None) for s, p in zip(shots, prompts, strict=True)]
+    collection = SimpleNamespace(slots=slots)
+    told = telling_prompts(collection)
+    assert len(told) == len(spec.appearance.wardrobe)
+    assert all(any(outfit in prompt for prompt in told) for outfit in spec.appearance.wardrobe)

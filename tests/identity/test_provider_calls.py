@@ -127,6 +127,10 @@ def training_status(services):
         return session.scalars(select(LoraTraining)).one().status
 
 
+def away(*_):
+    raise Transient("replicate", "cannot be reached")
+
+
 def test_an_image_waits_for_its_slot_before_it_counts_as_sent(core, watched):
     (avatar,) = add_avatars(core, "luna")
     task = image_task(avatar)
@@ -143,6 +147,26 @@ def test_a_training_waits_for_its_slot_before_it_counts_as_sent(core, watched):
     submit_training(core, training_task(core))
     assert sorted(watched.seen[0]) == ["confirmed", "intended"]
     assert len(core.trainer.requests) == 1
+
+
+def test_an_image_whose_look_ups_fail_was_never_sent(core):
+    (avatar,) = add_avatars(core, "luna")
+    task = image_task(avatar)
+    (effect,) = core.effects.intend([task.intent()])
+    core.images.prepare = away
+    with pytest.raises(Transient):
+        make_image(core, task, effect, Anchor(build_scorer(core.settings), None))
+    now = core.effects.get(effect.id)
+    assert (now.state, now.attempts, core.images.requests) == ("intended", 0, [])
+
+
+def test_a_training_whose_look_ups_fail_was_never_sent_and_its_money_is_free(core):
+    core.trainer.prepare = away
+    with pytest.raises(Transient):
+        submit_training(core, training_task(core))
+    with core.database.begin() as session:
+        dispatches = session.scalar(text("SELECT sum(attempts) FROM vixen.effects"))
+    assert (dispatches, core.trainer.requests, reserved(core)) == (0, [], None)
 
 
 def test_an_image_that_failed_unseen_is_kept_as_unusable_and_does_not_block_its_slot(core):
@@ -169,10 +193,6 @@ def test_a_prediction_that_the_provider_has_lost_is_an_unusable_image(core):
 
 def test_the_money_of_a_training_stays_set_aside_while_nobody_knows_whether_it_began(core):
     core.trainer.failures.after.append(Unknown("replicate", "the reply was lost"))
-
-    def away(*_):
-        raise Transient("replicate", "cannot be reached")
-
     core.trainer.find = away
     with pytest.raises(Transient):
         submit_training(core, training_task(core))

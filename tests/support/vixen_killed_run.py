@@ -1,8 +1,8 @@
 """Runs one identity stage and kills its own process (-9) at a named point. Run as a script.
 
-Usage: python vixen_killed_run.py STAGE AVATAR POINT COUNT
+Usage: python vixen_killed_run.py STAGE AVATAR POINT
 POINT is a checkpoint of the effects (intended, dispatched, called, saved) or `before_row`, just
-before the product's row is committed; the COUNT-th time it is reached, the process dies.
+before the product's row is committed; the first time it is reached, the process dies.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from typing import Any
 
 
-def main(stage: str, avatar: str, point: str, count: int) -> None:
+def main(stage: str, avatar: str, point: str) -> None:
     from vixen_pipeline.effects import Effects
     from vixen_pipeline.identity import image_filling, training_submit
     from vixen_pipeline.identity.datasets import run_training_datasets
@@ -23,13 +22,9 @@ def main(stage: str, avatar: str, point: str, count: int) -> None:
     from vixen_pipeline.settings import load_settings
     from vixen_pipeline.stages import no_progress
 
-    reached = iter(range(1, 1_000_000))
-    lock = threading.Lock()
-
     def die_at(here: str) -> None:
-        with lock:
-            if here == point and next(reached) == count:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if here == point:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def dying(function: Any) -> Any:
         def wrapped(*arguments: Any) -> Any:
@@ -50,4 +45,4 @@ def main(stage: str, avatar: str, point: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3])

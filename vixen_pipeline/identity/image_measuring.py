@@ -1,15 +1,17 @@
 """One image measured: file, size, sharpness, hash, identity, moderation.
 
 Belongs here: taking all measurements of bytes. Does not: thresholds and verdicts (quality.py),
-storing. The processor's share is bounded by `MEASURING`: more threads than cores would only take
-time from the threads that wait on providers.
+storing. Pixels are worked on by one thread per core, whoever asks: more would only take time from
+the threads that wait on providers, and each thread that handles large arrays keeps memory of its
+own (200 MB less over twenty threads).
 """
 
 from __future__ import annotations
 
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.base import Json
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from vixen_pipeline.identity.scorers import Descriptor
     from vixen_pipeline.services import Services
 
-MEASURING = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 MODERATION_TRIES = 4
 FIRST_WAIT_S = 0.5
 
@@ -66,24 +67,32 @@ class Anchor:
         return self.scorer.similarity(self.reference, description)
 
 
+@cache
+def _measuring() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, "measuring")
+
+
 def measure(data: bytes, anchor: Anchor) -> Measurements:
-    """All measurements that need only the pixels (about 40 ms of one core for 1024x1024)."""
-    with MEASURING:
-        try:
-            picture = open_picture(data)
-        except NotImage as error:
-            return Measurements(unusable=str(error))
-        return Measurements(
-            sha256=picture.sha256,
-            bytes=picture.bytes,
-            width=picture.width,
-            height=picture.height,
-            content_type=picture.content_type,
-            phash=difference_hash(picture),
-            sharpness=sharpness_of(picture),
-            identity_score=anchor.score(anchor.scorer.describe(picture)),
-            identity_scorer=anchor.scorer.name,
-        )
+    """All measurements that need only the pixels (about 20 ms of one core for 1024x1024)."""
+    return _measuring().submit(_measure, data, anchor).result()
+
+
+def _measure(data: bytes, anchor: Anchor) -> Measurements:
+    try:
+        picture = open_picture(data)
+    except NotImage as error:
+        return Measurements(unusable=str(error))
+    return Measurements(
+        sha256=picture.sha256,
+        bytes=picture.bytes,
+        width=picture.width,
+        height=picture.height,
+        content_type=picture.content_type,
+        phash=difference_hash(picture),
+        sharpness=sharpness_of(picture),
+        identity_score=anchor.score(anchor.scorer.describe(picture)),
+        identity_scorer=anchor.scorer.name,
+    )
 
 
 def moderate(services: Services, data: bytes, content_type: str) -> Json | None:

@@ -26,7 +26,7 @@ def refuse_prompts(run: StageRun, collections: Sequence[Collection]) -> list[Col
     with run.services.database.begin() as session:
         consents = consents_on_record(session)
     for collection in collections:
-        prompts = list(dict.fromkeys(slot.prompt for slot in collection.slots))
+        prompts = telling_prompts(collection)
         likeness = collection.avatar.spec.likeness
         person = consents.get(likeness.consent) if likeness is not None else None
         try:
@@ -37,3 +37,18 @@ def refuse_prompts(run: StageRun, collections: Sequence[Collection]) -> list[Col
         except (PolicyRefused, ProviderError) as error:
             run.fail(collection.avatar, error)
     return [each for each in collections if each.avatar.key not in run.results]
+
+
+def telling_prompts(collection: Collection) -> list[str]:
+    """One prompt for each wording that is not of the shot.
+
+    The shot's words are ours and the same for everybody (a test holds them to the policy); what an
+    avatar adds are its looks and outfits, so a few prompts say all that fifty would.
+    """
+    telling: dict[str, str] = {}
+    for slot in collection.slots:
+        rest = slot.prompt
+        for value in slot.shot.values():
+            rest = rest.replace(f", {value}", ",")
+        telling.setdefault(rest, slot.prompt)
+    return list(telling.values())
