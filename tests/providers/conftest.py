@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 from vixen_pipeline.db import embedded
+from vixen_pipeline.providers.replicate_api import Raw, ReplicateApi
 from vixen_pipeline.sandbox.testing import Sandbox, sandbox_server
 
 
@@ -26,3 +28,17 @@ def shared_sandbox(
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     shared_sandbox.control.reset()
     return shared_sandbox
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every request to Replicate from now on: method and path."""
+    seen: list[str] = []
+    send = ReplicateApi.call
+
+    def call(self: ReplicateApi, method: str, path: str, *values: Any, **named: Any) -> Raw:
+        seen.append(f"{method} {path}")
+        return send(self, method, path, *values, **named)
+
+    monkeypatch.setattr(ReplicateApi, "call", call)
+    return seen

@@ -135,6 +135,8 @@ def test_images_are_made_found_again_and_fetched(kind: str, request: pytest.Fixt
     since = datetime.now(UTC) - timedelta(minutes=1)
     name = images.check_model("stability-ai/sdxl")
     assert name.startswith("stability-ai/sdxl:")
+    images.prepare(image_request(1))
+    assert images.find(image_request(1), since) is None, "preparing makes nothing"
     one, two = images.create(image_request(1)), images.create(image_request(2))
     assert (one.status, two.status) == ("succeeded", "succeeded")
     found = images.find(image_request(1), since)

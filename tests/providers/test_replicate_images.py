@@ -68,6 +68,15 @@ def test_an_image_is_made_in_one_request_and_fetched(images: ReplicateImages) ->
     assert images.get(job.id) == job
 
 
+def test_what_is_prepared_is_sent_in_one_request(images: ReplicateImages, calls: list[str]) -> None:
+    images.prepare(portrait())
+    assert calls == ["GET /v1/models/stability-ai/sdxl"]
+    calls.clear()
+    images.prepare(portrait(8))
+    images.create(portrait())
+    assert calls == ["POST /v1/predictions"]
+
+
 def test_a_reference_goes_into_the_input_of_the_model_s_family(
     images: ReplicateImages, sandbox: Sandbox
 ) -> None:

@@ -83,6 +83,17 @@ def ended(trainer: ReplicateTrainer, remote_id: str) -> Any:
     return job if job.status not in ("submitted", "processing") else None
 
 
+def test_what_is_prepared_is_sent_in_one_request(
+    trainer: ReplicateTrainer, training: TrainingRequest, calls: list[str]
+) -> None:
+    trainer.prepare(replace(training, images_url=""))
+    assert "POST /v1/models" in calls, "the destination is there before"
+    calls.clear()
+    trainer.prepare(training)
+    trainer.create(training)
+    assert [call.split("/")[-1] for call in calls] == ["trainings"]
+
+
 def test_a_training_whose_reply_was_lost_is_found_by_destination_and_seed(
     trainer: ReplicateTrainer, training: TrainingRequest, sandbox: Sandbox
 ) -> None:

@@ -123,8 +123,8 @@ class Effects(EffectQueries):
     ) -> Effect:
         """Bring it to an answer: confirmed, or dispatched with its remote id.
 
-        `gate` is entered before each dispatch and left after the call: slots and reservations go
-        there, because `call` must send at once (the grace counts from the dispatch).
+        `gate` is entered before each dispatch and left after the call: slots, reservations and
+        look-ups go there, because `call` must send at once (the grace counts from the dispatch).
 
         Raises Permanent when it failed or fails; Transient after `MAX_TRIES` or when asked for a
         long wait; Unknown when reading back does not tell yet; Busy when another live process

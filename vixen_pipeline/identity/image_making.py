@@ -12,6 +12,8 @@ counted twice; the object's key is its digest, so storing it again changes nothi
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -93,7 +95,7 @@ def _perform(services: Services, effect: Effect) -> RemoteJob:
         effect,
         call,
         lambda e: find_image(services, e),
-        gate=lambda: services.slots.hold("replicate"),
+        gate=lambda: _gate(services, effect),
     )
     if made and made[-1].id == performed.remote_id:
         return made[-1]
@@ -106,6 +108,14 @@ def _perform(services: Services, effect: Effect) -> RemoteJob:
             raise
         # Lost there: this image is unusable, and the slot's next try takes its place.
         return RemoteJob(performed.remote_id, "failed", error=f"not known any more: {error}")
+
+
+@contextmanager
+def _gate(services: Services, effect: Effect) -> Generator[None]:
+    """The slot, and the look-ups: once the dispatch is recorded the grace runs, so no waiting."""
+    with services.slots.hold("replicate"):
+        services.images.prepare(request_of(effect, None))
+        yield
 
 
 def find_image(services: Services, effect: Effect) -> Accepted | None:

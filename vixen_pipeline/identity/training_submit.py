@@ -6,6 +6,7 @@ run finds the effect with its remote id, or reads the provider back, and commits
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 LOOK_BACK = timedelta(hours=1)
+LONGEST_PRESIGN_S = 604_800
+"""Signatures of S3 and R2 hold for a week at most."""
 
 
 def submit_training(services: Services, task: TrainingTask) -> None:
@@ -71,17 +74,21 @@ def submit_training(services: Services, task: TrainingTask) -> None:
 
 @contextmanager
 def _gate(services: Services, effect: Effect, estimate: Decimal) -> Generator[None]:
-    """Money first, kept until it is booked with the training's end; then the slot."""
+    """Money first, kept until it is booked with the training's end; then the slot and
+    the look-ups: once the dispatch is recorded the grace runs, so no waiting."""
     # Longer than a training may take.
     life = timedelta(seconds=services.settings.training_timeout_s) + LOOK_BACK
     services.costs.reserve(effect.avatar_id, effect.key, estimate, life)
     with services.slots.hold("replicate"):
+        services.trainer.prepare(request_of(effect, "", None))
         yield
 
 
 def _create(services: Services, effect: Effect) -> Accepted:
-    # Presigned for this one call, and kept nowhere.
-    url = services.objects.presign(str(effect.request["archive_key"]))
+    # Presigned for this one call, and kept nowhere. The provider may fetch it at any time until the
+    # training is given up: it waits in line there, or starts again on another machine.
+    life = math.ceil(services.settings.training_timeout_s + LOOK_BACK.total_seconds())
+    url = services.objects.presign(str(effect.request["archive_key"]), min(life, LONGEST_PRESIGN_S))
     job = services.trainer.create(request_of(effect, url, webhook_url(services.settings)))
     return Accepted(job.id)
 

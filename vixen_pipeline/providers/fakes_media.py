@@ -94,7 +94,10 @@ class FakeImageModel:
         self.jobs: dict[str, RemoteJob] = {}
         self.files: dict[str, ImageRequest] = {}
         self.unusable: set[str] = set()
-        """Models that `check_model` refuses."""
+        """Models that `prepare` and `check_model` refuse."""
+
+    def prepare(self, request: ImageRequest) -> None:
+        self.check_model(request.model)
 
     def create(self, request: ImageRequest) -> RemoteJob:
         with self._lock:
@@ -159,6 +162,9 @@ class FakeTrainer:
         self.requests: list[TrainingRequest] = []
         self.jobs: dict[str, RemoteJob] = {}
         self.files: dict[str, bytes] = {}
+
+    def prepare(self, request: TrainingRequest) -> None:
+        self.check_trainer(request.trainer)
 
     def create(self, request: TrainingRequest) -> RemoteJob:
         with self._lock:

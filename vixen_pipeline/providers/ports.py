@@ -146,6 +146,13 @@ class ImageRequest:
 class ImageModel(Protocol):
     """Reference-conditioned image generation."""
 
+    def prepare(self, request: ImageRequest) -> None:
+        """Look up what `create` needs to know, once per process. Raises Transient or Permanent.
+
+        To be called before a dispatch is recorded: `create` then sends at once.
+        """
+        ...
+
     def create(self, request: ImageRequest) -> RemoteJob:
         """Submit; may wait for the result up to the provider's limit. Raises ProviderError."""
         ...
@@ -183,6 +190,13 @@ class TrainingRequest:
 
 class Trainer(Protocol):
     """LoRA training that ends by webhook or poll; nothing here waits for the end."""
+
+    def prepare(self, request: TrainingRequest) -> None:
+        """Check the trainer and see to the destination, once per process; see `ImageModel`.
+
+        The links of the request are not looked at. Raises Transient or Permanent.
+        """
+        ...
 
     def create(self, request: TrainingRequest) -> RemoteJob: ...
 

@@ -1,8 +1,8 @@
 """Reference-conditioned images on Replicate: the ImageModel port.
 
-Belongs here: create, get, find, fetch, check. Does not: retrying (effects), whether an image is
-any good (identity). A prediction is asked to wait for its result, so that one request is enough
-in the usual case; a reply that was lost is found again by version, seed and prompt.
+Belongs here: prepare, create, get, find, fetch, check. Does not: retrying (effects), whether an
+image is any good (identity). A prediction is asked to wait for its result, so that one request is
+enough in the usual case; a reply that was lost is found again by version, seed and prompt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class ReplicateImages:
     def __init__(self, api: ReplicateApi) -> None:
         self._api = api
 
+    def prepare(self, request: ImageRequest) -> None:
+        self._api.model(request.model)
+
     def create(self, request: ImageRequest) -> RemoteJob:
+        """Sends at once after `prepare`; looks the model up before, otherwise."""
         family = image_family(request.model)
         if request.reference_url is not None and family.reference is None:
             raise Permanent(

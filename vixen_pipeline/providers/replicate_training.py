@@ -1,7 +1,7 @@
 """LoRA trainings on Replicate: the Trainer port.
 
-Belongs here: create, get, cancel, find, fetch, reading a webhook body. Does not: waiting for the
-end (webhook or poll, identity/trainings), opening the weights (identity/weights).
+Belongs here: prepare, create, get, cancel, find, fetch, reading a webhook body. Does not: waiting
+for the end (webhook or poll, identity/trainings), opening the weights (identity/weights).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from vixen_pipeline.providers.failures import edge
 from vixen_pipeline.providers.ports import RemoteJob, Trainer, TrainingRequest
 from vixen_pipeline.providers.replicate_api import (
     PROVIDER,
+    ModelVersion,
     Raw,
     ReplicateApi,
     parse_body,
@@ -40,9 +41,18 @@ class ReplicateTrainer:
         self._api = api
         self._destinations: set[str] = set()
 
-    def create(self, request: TrainingRequest) -> RemoteJob:
+    def prepare(self, request: TrainingRequest) -> None:
+        self._prepared(request)
+
+    def _prepared(self, request: TrainingRequest) -> ModelVersion:
+        """The trainer's version, with the destination there; asks nothing the second time."""
         version = self._api.model(self.check_trainer(request.trainer))
         self._ensure_destination(request.destination)
+        return version
+
+    def create(self, request: TrainingRequest) -> RemoteJob:
+        """Sends at once after `prepare`; prepares first, otherwise."""
+        version = self._prepared(request)
         body: dict[str, object] = {
             "destination": request.destination,
             "input": trainer_inputs(request, version.training_inputs or version.inputs),
