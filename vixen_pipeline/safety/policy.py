@@ -46,9 +46,14 @@ _REASONS = {
     Rule.REAL_PERSON: "a real person; allowed: fictional people, or a likeness with a recorded "
     "consent (vixen avatar consent add, then likeness.consent)",
 }
+# One plain prohibition: it begins with a forbidding word, and nothing after it starts a second
+# statement or turns it around ("never forget ...", "not only ...").
 _FORBIDS = re.compile(
-    r"\b(?:no|not|never|don't|doesn't|does not|do not|without|refuses?|avoids?|forbidden|prohibit"
-    r"(?:s|ed)?|nothing (?:about|with)|any mention of)\b"
+    r"(?:no|never|don't|doesn't|does not|do not|without|refuses?|avoids?|nothing (?:about|with))\b"
+    r"(?!.*(?:[,;:.!?()–—]\s*\S|\s-+\s"
+    r"|\b(?:that|she|he|her|his|they|their|you|i|we|it|who|whose|which|because|since|but|unless"
+    r"|except|instead|only|as|is|are|was|were|am|forgets?|doubts?|den(?:y|ies)|hides?|stops?|fails?"
+    r"|longer|minds?|not|never|without)\b|\w'(?:s|re|m)\s+(?:a|an|the|still|just|so|only|\d)\b))",
 )
 
 
@@ -75,7 +80,7 @@ def check_text(
     at = Door(door)
     readings = readings_of(text)
     found: list[tuple[Rule, str]] = []
-    if not (at is Door.LIMIT and _FORBIDS.search(normalize(text))):
+    if not (at is Door.LIMIT and _only_forbids(text)):
         found += [
             (Rule.APPARENT_MINOR, word) for word in word_list("apparent_minor").find(readings)
         ]
@@ -88,6 +93,12 @@ def check_text(
         if not any(same_person(name, allowed) for allowed in allowed_people)
     ]
     return [Violation(rule, matched, at) for rule, matched in dict.fromkeys(found)]
+
+
+def _only_forbids(text: str) -> bool:
+    """Whether `text` is one line and one prohibition, so that what it names is what it forbids."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return len(lines) == 1 and _FORBIDS.match(normalize(lines[0]).strip()) is not None
 
 
 def require_text(text: str, door: Door | str, *, allowed_people: Sequence[str] = ()) -> None:
