@@ -55,9 +55,21 @@ def find_people(text: str) -> list[str]:
     """Names of real people in `text`, or the wording that points at one; distinct."""
     found: dict[str, None] = {}
     for piece in pieces(text):
-        for name in (*_likenesses(piece), *public_figures_in(piece)):
+        names = (*_likenesses(piece), *_likenesses(_latin(piece)), *public_figures_in(piece))
+        for name in names:
             found.setdefault(name)
     return list(found)
+
+
+def _latin(text: str) -> str:
+    """`text` with its look-alike letters undone word by word, capitals kept: they tell names."""
+
+    def undo(match: re.Match[str]) -> str:
+        word = match.group()
+        plain = undo_lookalikes(normalize(word))
+        return plain[:1].upper() + plain[1:] if word[0].isupper() else plain
+
+    return re.sub(r"\S+", undo, text)
 
 
 def same_person(found: str, allowed: str) -> bool:
