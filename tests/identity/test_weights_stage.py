@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from sqlalchemy import select
 from vixen_identity import add_avatars, fake_services, give_dataset
@@ -184,3 +186,17 @@ def test_what_was_stored_wrongly_is_found_by_reading_it_back(core, luna, monkeyp
     monkeypatch.setattr(core.objects, "get", lambda key: b"something else")
     result = fetch(core, luna)
     assert (result.outcome, checks(result)["weights_checksum"]) == ("failed", False)
+
+
+def test_a_full_disk_is_said_in_one_line_and_retried_cleanly(core, luna, monkeypatch):
+    end_training(core, weights_tar())
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(core.trainer, "fetch", full)
+        with pytest.raises(Unavailable, match="the disk is full"):
+            fetch(core, luna)
+    assert rows(core) == []
+    assert fetch(core, luna).outcome == "made"
