@@ -229,3 +229,12 @@ def test_an_overdue_training_that_the_provider_does_not_know_is_over(core):
     core.trainer.jobs.clear()
     assert poll_due(core) == 1
     assert training_status(core) == "aborted"
+
+
+@pytest.mark.parametrize(("timeout", "life"), [(3 * 3600.0, 4 * 3600), (30 * 86_400.0, 604_800)])
+def test_the_archive_can_be_fetched_for_as_long_as_a_training_may_take(core, timeout, life):
+    object.__setattr__(core.settings, "training_timeout_s", timeout)
+    asked = []
+    core.objects.presign = lambda key, seconds=None: asked.append(seconds) or f"https://x/{key}"
+    submit_training(core, training_task(core))
+    assert asked == [life]
