@@ -34,7 +34,7 @@ def test_a_fresh_folder_answers_sql_and_the_reader_cannot_become_anybody_else(ho
         {"n": 0}
     ]
     assert "vixen_reader" in vixen("sql", "SELECT session_user")
-    assert "permission denied" in vixen("sql", "SET ROLE postgres", code=2)
+    assert "only reads" in vixen("sql", "SET ROLE postgres", code=2)
     block = "DO $$ BEGIN EXECUTE 'RESET ROLE'; EXECUTE 'DROP SCHEMA report CASCADE'; END $$"
     vixen("sql", block, code=2)
     assert "n\n0" in vixen("sql", "SELECT count(*) AS n FROM report.avatars")

@@ -57,20 +57,20 @@ def avatar(database_url: str) -> str:
 
 def test_sql_prints_table_json_and_csv(vixen, avatar: str):
     query = "SELECT avatar, status, 1.50::numeric AS usd FROM report.avatars"
-    assert vixen("sql", query).output.splitlines()[1].split("\t") == [
+    assert vixen("sql", query).stdout.splitlines()[1].split("\t") == [
         avatar,
         "described",
         "1.5",
     ]
-    assert json.loads(vixen("sql", query, "--format", "json").output) == [
+    assert json.loads(vixen("sql", query, "--format", "json").stdout) == [
         {"avatar": avatar, "status": "described", "usd": "1.50"}
     ]
-    rows = list(csv.reader(io.StringIO(vixen("sql", query, "-f", "csv").output)))
+    rows = list(csv.reader(io.StringIO(vixen("sql", query, "-f", "csv").stdout)))
     assert rows == [["avatar", "status", "usd"], [avatar, "described", "1.5"]]
 
 
 def test_sql_reads_from_standard_input(vixen):
-    assert vixen("sql", "-", "--json", given="SELECT 7 AS n\n").output.strip().endswith("]")
+    assert vixen("sql", "-", "--json", given="SELECT 7 AS n\n").stdout.strip().endswith("]")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,16 @@ def test_sql_reads_from_standard_input(vixen):
         "CREATE TABLE report.x (n int)",
         "SELECT * FROM landing.webhook_events",
         "COPY (SELECT 1) TO PROGRAM 'true'",
+        "DO $$ BEGIN SET ROLE NONE; PERFORM * FROM landing.webhook_events; END $$",
+        "/* SELECT */ do $$ BEGIN SET ROLE NONE; END $$",
+        " -- SELECT\rDO $$ BEGIN SET ROLE NONE; END $$",
+        "/* /* */ SELECT */ DO $$ BEGIN SET ROLE NONE; END $$",
+        "SET ROLE NONE",
+        "CALL nothing()",
+        "",
+        "SELECT set_config('role', 'none', true), query_to_xml('TABLE vixen.x', true, true, '')",
+        "SELECT query_to_xml('SELECT s'||'et_config(''role'', ''none'', true)', true, true, '')",
+        "SELECT U&\"set\\005fconfig\"('role', 'none', true)",
         "SELECT pg_read_file('postgresql.conf')",
     ],
 )
@@ -90,6 +100,30 @@ def test_sql_changes_nothing_and_reads_only_the_reports(vixen, avatar: str, quer
     assert result.exit_code == 2, result.output
     assert len(result.stderr.strip().splitlines()) == 1
     assert avatar in vixen("sql", "SELECT avatar FROM report.avatars").output
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        " (select 1)",
+        " -- why\n/* how */ WITH x AS (SELECT 1) TABLE x",
+        "VALUES (1)",
+        "TABLE report.avatars",
+        "explain SELECT 1",
+        "SHOW search_path",
+    ],
+)
+def test_sql_takes_every_statement_that_reads(vixen, query: str):
+    vixen("sql", query)
+
+
+def test_sql_warns_when_the_server_knows_us_as_superuser(vixen, database_url: str):
+    said = vixen("sql", "SELECT 1").stderr
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user")
+        assert row.fetchone() == (True,)
+    assert said.startswith("warning: ") and "a member of vixen_reader" in said
+    assert said.count("\n") == 1
 
 
 def test_sql_errors_are_one_line_and_long_queries_end(vixen):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vixen_pipeline.cli.console import JsonOption, services_for_command
+from vixen_pipeline.cli.console import JsonOption, note, services_for_command
 from vixen_pipeline.cli.tables import Format, print_rows
 from vixen_pipeline.errors import UserError
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 READER = "vixen_reader"
+READING = ("SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW")
+
+# What may stand before the first word, exactly as the server skips it; a nested comment is not
+# recognised, and so refused.
+_BEFORE = re.compile(r"(?:\s|\(|--[^\n\r]*(?:[\n\r]|\Z)|/\*(?:(?!/\*|\*/).)*\*/)*", re.DOTALL)
+# A query with these could take the session user's role back, or run text as another query.
+_ESCAPES = re.compile(
+    r"\bset_config\b|\w+_to_xml\w*|\bts_stat\b|\bts_rewrite\b|\bdblink\w*|\bU&(?=\")",
+    re.IGNORECASE,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +49,12 @@ def sql(
     text = sys.stdin.read() if query == "-" else query
     with services_for_command() as services:
         columns, rows = run(services, text, timeout)
+        risky = services.settings.database_url is not None and _is_superuser(services)
+    if risky:
+        note(
+            "warning: VIXEN_DATABASE_URL is a superuser's, which nothing on the server confines. "
+            f"Use an ordinary role that is a member of {READER}."
+        )
     print_rows(Format.json if as_json else fmt, columns, rows)
 
 
@@ -47,6 +64,7 @@ def run(
     """Columns and rows of one read-only statement. Raises UserError with the server's reason."""
     import psycopg
 
+    require_reading(query)
     with connect(services, timeout) as connection:
         try:
             # Prepared: the server then refuses a second statement, which could leave the
@@ -63,6 +81,25 @@ def run(
         except psycopg.Error as error:
             raise UserError(_reason(error)) from error
     return columns, rows
+
+
+def require_reading(query: str) -> None:
+    """Raise UserError unless `query` begins as one that reads, and cannot leave the reader's role.
+
+    The server refuses the rest: writing, a second statement, what the reader may not see.
+    """
+    before = _BEFORE.match(query)
+    word = re.match(r"[A-Za-z]*", query[before.end() if before else 0 :])
+    if word is None or word.group().upper() not in READING:
+        raise UserError(
+            f"`vixen sql` only reads: one {', '.join(READING[:-1])} or {READING[-1]} statement.",
+            next_step="Change things with the other commands; see `vixen --help`.",
+        )
+    if escape := _ESCAPES.search(query):
+        raise UserError(
+            f"`vixen sql` does not take {escape.group()}.",
+            next_step="Ask the views of schema report directly.",
+        )
 
 
 def connect(services: Services, timeout: float) -> psycopg.Connection[tuple[object, ...]]:
@@ -85,6 +122,14 @@ def connect(services: Services, timeout: float) -> psycopg.Connection[tuple[obje
     connection: psycopg.Connection[tuple[object, ...]] = psycopg.connect(conninfo)
     connection.read_only = True
     return connection
+
+
+def _is_superuser(services: Services) -> bool:
+    from sqlalchemy import text
+
+    with services.database.begin() as session:
+        query = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
+        return bool(session.scalar(text(query)))
 
 
 def _prepare_reader(services: Services) -> bool:
