@@ -187,11 +187,13 @@ def run_stage(
     Raises what `body` raises (Unavailable and the like); failures of single avatars are results.
     What Unavailable says is kept for every avatar that it hit, so that people find it there.
     """
-    refs = avatar_refs(services, keys)
     run = StageRun(services, stage, [])
-    for key in dict.fromkeys(keys):
-        _admit(run, key, refs.get(key))
+    locked: list[int] = []
     try:
+        refs = avatar_refs(services, keys)
+        for key in dict.fromkeys(keys):
+            _admit(run, key, refs.get(key), locked)
+        _read_again(run)
         if run.avatars:
             body(run)
     except Unavailable as error:
@@ -199,12 +201,13 @@ def run_stage(
             run.fail_all(run.still_open(run.avatars), error)
         raise
     finally:
-        for avatar in run.avatars:
-            services.locks.release(LOCK, avatar.id)
+        for avatar_id in locked:
+            services.locks.release(LOCK, avatar_id)
     return [run.results[key] for key in keys]
 
 
-def _admit(run: StageRun, key: str, avatar: AvatarRef | None) -> None:
+def _admit(run: StageRun, key: str, avatar: AvatarRef | None, locked: list[int]) -> None:
+    """Let it take part, or say why not; the ids whose lock is then held are added to `locked`."""
     if avatar is None:
         error = not_found(run.services, key)
         run.results[key] = StageResult(
@@ -213,6 +216,21 @@ def _admit(run: StageRun, key: str, avatar: AvatarRef | None) -> None:
     elif avatar.status != "active":
         run.block(avatar, "being brought back: it is archived")
     elif run.services.locks.try_acquire(LOCK, avatar.id):
+        locked.append(avatar.id)
         run.avatars.append(avatar)
     else:
         run.wait(avatar, "another run that works on it", run.services.clock.now())
+
+
+def _read_again(run: StageRun) -> None:
+    """Before its lock was held, another run may have taken in a newer spec and worked from it."""
+    if not run.avatars:
+        return
+    refs = avatar_refs(run.services, [avatar.key for avatar in run.avatars])
+    admitted, run.avatars = run.avatars, []
+    for avatar in admitted:
+        now = refs[avatar.key]  # avatars are never deleted
+        if now.status == "active":
+            run.avatars.append(now)
+        else:
+            run.block(now, "being brought back: it is archived")
