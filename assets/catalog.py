@@ -12,7 +12,7 @@ from assets.identity import (
     identity_materialize,
     replicate_webhooks,
 )
-from assets.operations import provider_costs
+from assets.operations import operations_checks, provider_costs
 from assets.retention import dagster_retention
 from assets.system import System
 
@@ -25,4 +25,9 @@ ASSETS: tuple[dg.AssetsDefinition | dg.AssetSpec, ...] = (
     provider_costs,
 )
 
-JOBS: tuple[dg.JobDefinition, ...] = (identity_drain, identity_materialize, dagster_retention)
+JOBS: tuple[dg.JobDefinition, ...] = (
+    identity_drain,
+    identity_materialize,
+    operations_checks,
+    dagster_retention,
+)

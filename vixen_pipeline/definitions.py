@@ -15,6 +15,7 @@ from resources.core import default_resources
 from sensors.failures import run_failures
 from sensors.identity import identity_sensor
 from sensors.schedules import daily_costs, daily_retention
+from sensors.stuck import stuck_work_checks
 
 
 def build_definitions(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -23,7 +24,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> dg.Defin
         assets=ASSETS,
         jobs=JOBS,
         sensors=[identity_sensor, run_failures],
-        schedules=[daily_costs, daily_retention],
+        schedules=[daily_costs, daily_retention, stuck_work_checks],
         resources={**default_resources(), **(overrides or {})},
         # A process per step would be most of what a run costs; steps wait on the network anyway.
         executor=dg.in_process_executor,

@@ -12,10 +12,12 @@ import pytest
 from psycopg import sql
 from sqlalchemy import create_engine, text
 
-from assets.operations import provider_costs
+from assets.operations import operations_checks, provider_costs
 from assets.retention import dagster_retention, purge
+from sensors.stuck import due, stuck_work_checks
 from vixen_pipeline.db import embedded
 from vixen_pipeline.db.models import CostEntry, EffectRow, WebhookEvent
+from vixen_pipeline.definitions import defs
 from vixen_pipeline.services import Services
 
 
@@ -88,6 +90,32 @@ def test_what_is_past_its_deadline_or_dead_turns_the_checks_red(services: Servic
         "no_effect_past_its_deadline": False,
         "no_dead_letters": False,
     }
+
+
+def test_late_work_turns_the_checks_red_and_green_again_between_the_daily_runs(
+    services: Services,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not due(instance, services)
+        with services.database.begin() as session:
+            session.add(WebhookEvent(provider="replicate", event_id="e1", body=b"{}", state="dead"))
+        for dead in (True, False):
+            assert due(instance, services)
+            result = operations_checks.execute_in_process(
+                instance=instance, resources={"vixen": services}
+            )
+            assert checks(result) == {
+                "no_effect_past_its_deadline": True,
+                "no_dead_letters": not dead,
+            }
+            with services.database.begin() as session:
+                session.execute(text("DELETE FROM landing.webhook_events"))
+        assert not due(instance, services)
+
+
+def test_the_checks_are_due_every_five_minutes() -> None:
+    assert stuck_work_checks.cron_schedule == "*/5 * * * *"
+    assert defs.get_repository_def().has_schedule_def("stuck_work_checks")
 
 
 @pytest.fixture
