@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -24,8 +25,11 @@ from psycopg.rows import dict_row
 from vixen_testkit import wait_until
 
 from vixen_pipeline.db import embedded
+from vixen_pipeline.runtime.addresses import is_free
 from vixen_pipeline.sandbox.testing import Control
 
+PORTS = (20_000, 32_000)
+"""Below the range from which the kernel takes the ports of outgoing connections."""
 VIXEN = str(Path(sys.executable).parent / "vixen")
 QUICK = {
     "VIXEN_DATASET_IMAGES": "6",
@@ -42,7 +46,7 @@ class Instance:
     def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
         self.home = home
         clean = {name: value for name, value in os.environ.items() if not name.startswith("VIXEN_")}
-        self.env = {**clean, "VIXEN_HOME": str(home), **settings}
+        self.env = {**clean, "VIXEN_HOME": str(home), **_addresses(), **settings}
         self.process: subprocess.Popen[bytes] | None = None
 
     # ---- life -----------------------------------------------------------------------------------
@@ -172,6 +176,17 @@ class Instance:
     def _pid(self) -> int:
         assert self.process is not None
         return self.process.pid
+
+
+def _addresses() -> dict[str, str]:
+    """Free ports at random: tests that start at the same time would all take the next free one."""
+    ports: list[int] = []
+    while len(ports) < 3:
+        port = random.randint(*PORTS)
+        if port not in ports and is_free("127.0.0.1", port):
+            ports.append(port)
+    names = ("VIXEN_GATEWAY_URL", "VIXEN_SANDBOX_URL", "VIXEN_DAGSTER_URL")
+    return {name: f"http://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
 
 
 def _command(process: psutil.Process) -> list[str]:
