@@ -38,6 +38,15 @@ def test_a_persona_is_written_once_and_then_unchanged(make: Make, database: Data
     assert row.document["traits"] == ["patient", "dry wit", "stubborn", "curious"]
 
 
+def test_the_only_persona_has_no_similarity_rather_than_none_at_all_in_common(make: Make) -> None:
+    services = make()
+    register(services, "luna")
+    (result,) = run(services)
+    (distinct,) = [c for c in result.checks if c.name == "persona_distinct"]
+    assert result.metadata["similarity"].value is None
+    assert distinct.metadata["similarity"].value is None
+
+
 def test_every_call_has_its_cost_and_leaves_no_reservation(make: Make, database: Database) -> None:
     services = make()
     (avatar,) = register(services, "luna")

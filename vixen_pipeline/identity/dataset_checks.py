@@ -69,13 +69,9 @@ class DatasetFacts:
         )
 
     def _identity(self) -> Check:
-        scores = [
-            row.identity_score if row.identity_scorer == self.scorer else None
-            for row in self.accepted
-        ]
-        measured = [score for score in scores if score is not None]
-        if len(measured) < len(scores) or not measured:
-            missing = len(scores) - len(measured)
+        measured = self._scores()
+        missing = len(self.accepted) - len(measured)
+        if missing or not measured:
             return Check(
                 "dataset_identity", None, f"{missing} images not measured by {self.scorer}."
             )
@@ -87,6 +83,14 @@ class DatasetFacts:
             f"{fmean(measured):.3f}; at least {least:.3f} is needed.",
         )
 
+    def _scores(self) -> list[float]:
+        """The accepted images' similarities by the scorer in force; scorers do not compare."""
+        return [
+            row.identity_score
+            for row in self.accepted
+            if row.identity_scorer == self.scorer and row.identity_score is not None
+        ]
+
     def _completeness(self) -> Check:
         refused = [each for each in self.judged(self.accepted) if each.reasons]
         text = f"{len(self.accepted)} of {self.wanted} images accepted"
@@ -96,8 +100,11 @@ class DatasetFacts:
         return Check("dataset_completeness", complete, f"{text}.")
 
     def figures(self) -> dict[str, Meta]:
-        """The metadata that every materialization of a dataset carries, besides its archive."""
-        scores = [row.identity_score for row in self.accepted if row.identity_score is not None]
+        """The metadata that every materialization of a dataset carries, besides its archive.
+
+        What no accepted image has a measurement of is None: not measured is not zero.
+        """
+        scores = self._scores()
         sharp = [row.sharpness for row in self.accepted if row.sharpness is not None]
         counts = {name: dict(values) for name, values in coverage(self.shots).items()}
         return {
@@ -107,7 +114,7 @@ class DatasetFacts:
             "rejected_by_reason": Meta("json", dict(self.rejected())),
             "coverage": Meta("json", counts),
             "identity_scorer": Meta("text", self.scorer),
-            "identity_least": Meta("float", min(scores, default=0.0)),
-            "identity_mean": Meta("float", fmean(scores) if scores else 0.0),
-            "sharpness_least": Meta("float", min(sharp, default=0.0)),
+            "identity_least": Meta("float", min(scores, default=None)),
+            "identity_mean": Meta("float", fmean(scores) if scores else None),
+            "sharpness_least": Meta("float", min(sharp, default=None)),
         }

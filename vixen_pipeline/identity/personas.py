@@ -185,7 +185,7 @@ def _checks(
             blocking=False,
             metadata={
                 "neighbour": Meta("text", neighbour.key if neighbour else "none"),
-                "similarity": Meta("float", neighbour.similarity if neighbour else 0.0),
+                "similarity": Meta("float", neighbour.similarity if neighbour else None),
                 "threshold": Meta("float", NEAR_DUPLICATE),
             },
         ),
@@ -207,7 +207,7 @@ def _metadata(
         "model": Meta("text", f"{kept.provider} {kept.model}"),
         "embedding_model": Meta("text", kept.embedding_model),
         "neighbour": Meta("text", neighbour.key if neighbour else "none"),
-        "similarity": Meta("float", neighbour.similarity if neighbour else 0.0),
+        "similarity": Meta("float", neighbour.similarity if neighbour else None),
         "tries": Meta("int", made.tries if made else 0),
         "repairs": Meta("json", list(made.repairs) if made else []),
         "usd": Meta("usd", run.stage_cost(avatar)),

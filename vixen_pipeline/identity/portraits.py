@@ -115,11 +115,15 @@ def _metadata(run: StageRun, avatar: AvatarRef, row: GeneratedImage) -> dict[str
         "seed": Meta("int", row.seed),
         "width": Meta("int", row.width or 0),
         "height": Meta("int", row.height or 0),
-        "sharpness": Meta("float", row.sharpness or 0.0),
+        "sharpness": Meta("float", row.sharpness),
         "tries": Meta("int", row.attempt),
         "object_key": Meta("text", row.object_key or ""),
         "usd": Meta("usd", run.stage_cost(avatar)),
     }
+
+
+def _shown(measured: float | None) -> str:
+    return "not measured" if measured is None else f"{measured:.0f}"
 
 
 def _checks(row: GeneratedImage) -> tuple[Check, ...]:
@@ -128,7 +132,7 @@ def _checks(row: GeneratedImage) -> tuple[Check, ...]:
         Check(
             "portrait_usable",
             row.unusable is None and row.object_key is not None,
-            f"{row.width}x{row.height} pixels, sharpness {row.sharpness or 0:.0f}.",
+            f"{row.width}x{row.height} pixels, sharpness {_shown(row.sharpness)}.",
         ),
         Check(
             "portrait_moderated",

@@ -161,7 +161,7 @@ def _metadata(training: LoraTraining) -> dict[str, Meta]:
         "steps": Meta("int", int(training.settings.get("steps", 0))),
         "rank": Meta("int", int(training.settings.get("rank", 0))),
         "estimate_usd": Meta("usd", training.estimate_usd),
-        "billed_seconds": Meta("float", float(training.billed_seconds or 0)),
+        "billed_seconds": Meta("float", training.billed_seconds),
         "usd": Meta("usd", training.cost_usd or 0),
         "submitted_at": Meta("timestamp", training.created_at),
     }
