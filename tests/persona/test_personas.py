@@ -38,7 +38,7 @@ def test_a_persona_is_written_once_and_then_unchanged(make: Make, database: Data
     assert row.document["traits"] == ["patient", "dry wit", "stubborn", "curious"]
 
 
-def test_the_only_persona_has_no_similarity_rather_than_none_at_all_in_common(make: Make) -> None:
+def test_the_only_persona_has_no_similarity(make: Make) -> None:
     services = make()
     register(services, "luna")
     (result,) = run(services)

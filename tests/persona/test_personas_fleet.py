@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 from persona_kit import KEY, Make, check, draft, fake_services, register, run
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
+from vixen_pipeline.costs import PaidCall
 from vixen_pipeline.db.models import Persona
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.errors import NotFound, Permanent, Unavailable
@@ -135,6 +138,28 @@ def test_a_spent_budget_refuses_beforehand(database: Database, settings: Setting
     assert (result.outcome, result.permanent) == ("failed", True)
     assert "budget of fitness:luna" in str(result.error)
     assert model.calls == []
+
+
+def test_a_budget_spent_by_the_writing_stops_the_embedding_of_that_avatar_only(
+    make: Make, database: Database
+) -> None:
+    embedder = FakeEmbedder()
+    services = make(embedder=embedder)
+    luna, mira = register(services, "luna", "mira")
+    original = services.costs.record
+
+    def spend(calls: Sequence[PaidCall], session: Session | None = None) -> None:
+        original(calls, session)
+        if any(call.avatar_id == luna.id for call in calls):
+            services.costs.set_budget(luna.id, services.costs.spent(luna.id))
+
+    services.costs.record = spend  # type: ignore[method-assign]
+    first, second = run(services, luna.key, mira.key)
+    assert (first.outcome, first.permanent, second.outcome) == ("failed", True, "made")
+    assert "budget of fitness:luna" in str(first.error)
+    assert [len(texts) for texts in embedder.calls] == [1]
+    with database.begin() as session:
+        assert session.scalar(text("SELECT count(*) FROM vixen.cost_reservations")) == 0
 
 
 def test_a_wrong_key_at_the_provider_is_final_and_a_new_key_gets_a_new_try(

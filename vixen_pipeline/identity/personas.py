@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.costs import PaidCall
-from vixen_pipeline.errors import Permanent, Unavailable, VixenError
+from vixen_pipeline.errors import BudgetExceeded, Permanent, Unavailable, VixenError
 from vixen_pipeline.identity.digests import digest
 from vixen_pipeline.identity.persona_judge import breaches, misfits
 from vixen_pipeline.identity.persona_model import embedding_text
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 CHUNK = 64
+PROVIDER, MODEL = "openai", "text-embedding-3-small"
+"""What the embedding is expected to cost; what is booked is what the provider counted."""
 FITS_SPEC, POLICY, DISTINCT = "persona_fits_spec", "persona_policy", "persona_distinct"
 
 
@@ -70,12 +73,16 @@ def _make(
     if not written:
         return
     try:
-        embeddings = _embed(run.services, written)
+        with ExitStack() as money:
+            written = _affordable(run, written, money)
+            embeddings = _embed(run.services, written) if written else []
     except Unavailable:
         raise  # ours, and down for everybody
     except VixenError as error:
         # The written answers are kept in their effects: the next run only embeds.
         run.fail_all([avatar for avatar, _ in written], error)
+        return
+    if not written:
         return
     new = [
         NewPersona(avatar, made.persona, made.provider, made.model, embedding)
@@ -121,10 +128,41 @@ def _allowed(avatar: AvatarRef, people: Mapping[str, str]) -> tuple[str, ...]:
     return (person,) if person is not None else ()
 
 
+def _affordable(
+    run: StageRun, written: Sequence[tuple[AvatarRef, WrittenPersona]], money: ExitStack
+) -> list[tuple[AvatarRef, WrittenPersona]]:
+    """Those whose share of the call their budgets allow, set aside until `money` is closed."""
+    services, allowed = run.services, list[tuple[AvatarRef, WrittenPersona]]()
+    for avatar, made in written:
+        text = embedding_text(made.persona)
+        # No token is shorter than a byte: never less than what will be booked.
+        most = Usage(PROVIDER, f"{MODEL}:input", Decimal(len(text.encode())))
+        key = _cost_key(services, avatar, text, 0)
+        try:
+            money.enter_context(
+                services.costs.reserved(avatar.id, key, services.costs.quote([most]))
+            )
+        except BudgetExceeded as error:
+            run.fail(avatar, error)
+        else:
+            allowed.append((avatar, made))
+    return allowed
+
+
+def _cost_key(services: Services, avatar: AvatarRef, text: str, number: int) -> str:
+    """Of the share of one avatar in a call, its reservation and its entry."""
+    return f"persona-embedding:{avatar.id}:{digest([text, services.embedder.model])}:{number}"
+
+
 def _embed(
     services: Services, written: Sequence[tuple[AvatarRef, WrittenPersona]]
 ) -> list[list[float]]:
-    """One vector per persona in one call, its cost shared out by length."""
+    """One vector per persona in one call, its cost shared out by length.
+
+    Not an effect, because asking again is harmless: a process killed between the answer and its
+    entries pays for the same texts once more, and the first call is in no entry. That is at most
+    one call of `CHUNK` personas, less than a tenth of a cent; the next run books its own call.
+    """
     texts = [embedding_text(made.persona) for _, made in written]
     with services.slots.hold(SLOT):
         vectors, usage = services.embedder.embed(texts)
@@ -135,9 +173,9 @@ def _embed(
     for number, one in enumerate(usage):
         shares = largest_remainder(int(one.units), lengths)
         for (avatar, _), text, share in zip(written, texts, shares, strict=True):
-            key = f"persona-embedding:{avatar.id}:{digest([text, services.embedder.model])}"
+            key = _cost_key(services, avatar, text, number)
             part = Usage(one.provider, one.sku, Decimal(share))
-            calls.append(PaidCall(f"{key}:{number}", avatar.id, None, STAGE, (part,)))
+            calls.append(PaidCall(key, avatar.id, None, STAGE, (part,)))
     services.costs.record(calls)
     return vectors
 
