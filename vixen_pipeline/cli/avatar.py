@@ -206,11 +206,14 @@ def consent_list(as_json: JsonOption = False) -> None:
 def _document(services: Services, key: str) -> dict[str, Any]:
     """What `show` prints: the derived status first, then the spec's and the persona's own words."""
     from vixen_pipeline.identity.persona_store import load_personas, nearest
-    from vixen_pipeline.identity.registry import avatar_ref
+    from vixen_pipeline.identity.registry import avatar_ref, not_found
     from vixen_pipeline.identity.registry_listing import list_avatars
     from vixen_pipeline.identity.status import avatar_status
 
     for landed in list_avatars(services):
+        if landed.avatar == key and landed.status == "invalid":
+            error = not_found(services, key)
+            return {**asdict(landed), "error": error.message, "next_step": error.next_step}
         if landed.avatar == key and landed.status == "landed":
             return {
                 **asdict(landed),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vixen_pipeline.errors import PolicyRefused
 from vixen_pipeline.identity.digests import spec_digest
+from vixen_pipeline.identity.landed_specs import unusable_specs
 from vixen_pipeline.identity.registry import AvatarRef, register_landed
 from vixen_pipeline.identity.spec_consents import consents_on_record
 from vixen_pipeline.identity.spec_errors import show_path
@@ -31,7 +32,11 @@ def run_avatars(services: Services, keys: Sequence[str], progress: Progress) -> 
     def body(run: StageRun) -> None:
         with services.database.begin() as session:
             consents = consents_on_record(session)
+            unusable = unusable_specs(session)
         for avatar in run.avatars:
+            if avatar.key in unusable:
+                run.fail(avatar, unusable[avatar.key], metadata=_metadata(avatar))
+                continue
             _finish(run, avatar, consents, new=avatar.key in registered)
             progress(StageProgress(STAGE, avatar.key, 1, 1))
 

@@ -20,7 +20,15 @@ from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.models import Avatar, LandedSpec
 from vixen_pipeline.errors import InvalidInput, NotFound
-from vixen_pipeline.identity.registry_rows import LandResult, handle_problems, land, register
+from vixen_pipeline.identity.attempts import failures, record_failure
+from vixen_pipeline.identity.landed_specs import UnusableSpec, unusable_specs
+from vixen_pipeline.identity.registry_rows import (
+    AVATARS,
+    LandResult,
+    handle_problems,
+    land,
+    register,
+)
 from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
 from vixen_pipeline.identity.spec_consents import consents_on_record
 from vixen_pipeline.identity.spec_errors import show_path
@@ -76,6 +84,8 @@ def pending_landed_keys(session: Session) -> list[str]:
 def register_landed(services: Services) -> list[str]:
     """Turn every landed spec into its avatar, in one transaction; the keys added or changed.
 
+    One that does not validate today stays landed, and is a failure of its avatar's stage `avatars`.
+
     Safe to run from several processes at once: rows are locked, and an older version never
     replaces a newer one.
     """
@@ -89,13 +99,29 @@ def register_landed(services: Services) -> list[str]:
         ).all()
         newest = {row.avatar_key: row for row in sorted(rows, key=lambda row: row.version)}
         for key in sorted(newest):
-            register(session, newest[key], now)
+            try:
+                register(session, newest[key], now)
+            except UnusableSpec as error:
+                del newest[key]
+                _keep_failure(services, session, key, error)
         session.execute(
             update(LandedSpec)
-            .where(LandedSpec.id.in_([row.id for row in rows]))
+            .where(LandedSpec.id.in_([row.id for row in rows if row.avatar_key in newest]))
             .values(registered_at=now)
         )
     return list(newest)
+
+
+def _keep_failure(services: Services, session: Session, key: str, error: UnusableSpec) -> None:
+    """An avatar that exists is stopped by it; of a new one, the landed spec itself tells."""
+    avatar_id = session.scalar(select(Avatar.id).where(Avatar.key == key))
+    if avatar_id is None:
+        return
+    kept = failures(session, [avatar_id], AVATARS).get(avatar_id)
+    if kept is None or kept.error != error.message:  # once, not each time that it is looked at
+        record_failure(
+            session, avatar_id, AVATARS, error.message, error.next_step, True, services.clock
+        )
 
 
 def avatar_refs(services: Services, keys: Sequence[str] | None = None) -> dict[str, AvatarRef]:
@@ -128,6 +154,12 @@ def not_found(services: Services, key: str) -> NotFound:
     with services.database.begin() as session:
         known = list(session.scalars(select(Avatar.key)))
         pending = key in pending_landed_keys(session)
+        unusable = unusable_specs(session).get(key) if pending else None
+    if unusable is not None:
+        return NotFound(
+            f"{key} is landed but cannot be registered: {unusable.message}.",
+            next_step=unusable.next_step,
+        )
     if pending:
         return NotFound(
             f"{key} is landed but not registered yet.",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from vixen_pipeline.identity.landed_specs import unusable_specs
+
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
@@ -38,7 +40,8 @@ _LISTING = text(
 
 @dataclass(frozen=True, slots=True)
 class AvatarLine:
-    """One avatar in a list. `status` is derived (report.identity_status), or `landed`."""
+    """One avatar in a list. `status` is derived (report.identity_status), `landed`, or
+    `invalid`: landed, and no longer valid."""
 
     avatar: str
     name: str
@@ -54,7 +57,11 @@ def list_avatars(
     """Avatars, oldest first, of one niche or all; archived ones when asked for."""
     with services.database.begin() as session:
         rows = session.execute(_LISTING, {"niche": niche or "", "archived": archived}).all()
-    return [
-        AvatarLine(row.key, row.name, row.status, row.since, row.spec_version, row.usd)
-        for row in rows
-    ]
+        landed = any(row.status == "landed" for row in rows)
+        unusable = unusable_specs(session) if landed else {}
+    lines: list[AvatarLine] = []
+    for row in rows:
+        invalid = row.status == "landed" and row.key in unusable
+        status = "invalid" if invalid else row.status
+        lines.append(AvatarLine(row.key, row.name, status, row.since, row.spec_version, row.usd))
+    return lines

@@ -19,9 +19,10 @@ from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import Avatar, LandedSpec, StageAttempt
 from vixen_pipeline.errors import Busy, InvalidInput
 from vixen_pipeline.identity.digests import appearance_digest, persona_digest, spec_digest
-from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
+from vixen_pipeline.identity.landed_specs import spec_of
+from vixen_pipeline.identity.spec import ParsedSpec
 
-PERSONAS = "personas"
+AVATARS, PERSONAS = "avatars", "personas"
 
 LandOutcome = Literal["added", "updated", "unchanged"]
 
@@ -96,8 +97,11 @@ def land(session: Session, item: ParsedSpec, now: datetime) -> LandResult:
 
 
 def register(session: Session, row: LandedSpec, now: datetime) -> None:
-    """Make or update the avatar of `row`; an older version never replaces a newer one."""
-    spec = AvatarSpec.model_validate(row.document)
+    """Make or update the avatar of `row`; an older version never replaces a newer one.
+
+    Raises UnusableSpec, with nothing written, for a spec that does not validate today.
+    """
+    spec = spec_of(row)
     before = session.scalars(select(Avatar).where(Avatar.key == row.avatar_key)).first()
     values: Json = {
         "display_name": spec.name,
@@ -125,6 +129,7 @@ def register(session: Session, row: LandedSpec, now: datetime) -> None:
 def _forget_failures(session: Session, before: Avatar, values: Json) -> None:
     """A stage that failed for good may be tried again once what it is made from has changed."""
     of_avatar = delete(StageAttempt).where(StageAttempt.avatar_id == before.id)
+    session.execute(of_avatar.where(StageAttempt.stage == AVATARS))
     if before.persona_digest != values["persona_digest"]:
         session.execute(of_avatar.where(StageAttempt.stage == PERSONAS))
     if before.appearance_digest != values["appearance_digest"]:

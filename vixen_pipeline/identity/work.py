@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.clock import Clock
+from vixen_pipeline.identity.landed_specs import pending_specs, unusable_specs
 from vixen_pipeline.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -56,11 +57,6 @@ _DOABLE = text(
                       WHERE r.avatar_id = n.avatar_id AND r.stage = 'avatars' AND r.permanent)
     ORDER BY n.avatar_id
     """
-)
-
-_SPECS = text(
-    "SELECT avatar_key || ' version ' || version FROM landing.avatar_specs"
-    " WHERE registered_at IS NULL ORDER BY id"
 )
 
 _POLLS = text(
@@ -106,13 +102,23 @@ def work_available(database: Database, clock: Clock) -> IdentityWork:
     with database.begin() as session:
         stages, tries = _doable(session, now)
         return IdentityWork(
-            specs=tuple(session.scalars(_SPECS)),
+            specs=_specs(session),
             events=events.count,
             events_digest=events.attempts_digest,
             polls=tuple(session.scalars(_POLLS, {"now": now})),
             stages=stages,
             tries=tries,
         )
+
+
+def _specs(session: Session) -> tuple[str, ...]:
+    """Landed specs to register; nothing can be done about one that does not validate."""
+    unusable = unusable_specs(session)
+    return tuple(
+        f"{row.avatar_key} version {row.version}"
+        for row in pending_specs(session)
+        if row.avatar_key not in unusable
+    )
 
 
 def _doable(
