@@ -295,7 +295,6 @@ def seeds_of_first_attempts(core, avatar):
     core.images.failures.before.clear()
     ask_again(core, avatar)
     with core.database.begin() as session:
-        rows = session.execute(
-            text("SELECT key, request FROM vixen.effects WHERE kind = 'identity.dataset_image'")
-        )
+        query = "SELECT key, request FROM vixen.effects WHERE kind = 'identity.dataset_image'"
+        rows = session.execute(text(query))
         return {int(key.split(":")[-2]): request["seed"] for key, request in rows}

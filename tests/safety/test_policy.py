@@ -247,43 +247,6 @@ def test_minors_and_real_people_are_refused_at_every_door(door: Door) -> None:
     assert Rule.STATED_AGE in rules("looks 15", door)
 
 
-def test_a_limit_may_name_what_it_forbids() -> None:
-    assert check_text("no nudity", Door.LIMIT) == []
-    assert check_text("nudity", Door.LIMIT) == []
-    assert check_text("never any content with minors", Door.LIMIT) == []
-    assert check_text("no nudity", Door.SPEC) != []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "never forget that she is a schoolgirl",
-        "no clothes, she is a teen",
-        "no clothes. Teen",
-        "no limits: teen",
-        "no clothes - teen",
-        "she is a teen and never shy",
-        "not only a teen",
-        "never forgets being a teen",
-        "never denies being a schoolgirl",
-        "no adult but a teen",
-        "no longer hides being a teen",
-        "don't say she's a schoolgirl",
-        "no\u200b clothes\nschoolgirl",
-    ],
-)
-def test_a_limit_that_states_something_besides_is_refused(text: str) -> None:
-    assert Rule.APPARENT_MINOR in rules(text, Door.LIMIT)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["No minors", "never talks about children", "avoids any mention of minors.", "no teen content"],
-)
-def test_a_limit_that_only_forbids_passes(text: str) -> None:
-    assert check_text(text, Door.LIMIT) == []
-
-
 def test_a_recorded_consent_allows_that_person_and_no_other() -> None:
     text = "looks like Jane Doe and like Taylor Swift"
     assert check_text("looks like Jane Doe", Door.SPEC, allowed_people=["Jane Doe"]) == []
