@@ -16,7 +16,7 @@ EFFECT_STATES = ("intended", "dispatched", "confirmed", "failed", "unknown")
 class EffectRow(Base):
     """One act on the outside world, at most once per `key`. See vixen_pipeline.effects.
 
-    `deadline_s` is how long each state may last; `deadline` is when the present one must have ended.
+    `deadline_s` is how long each state may last; `deadline`: when the present one must have ended.
     """
 
     __tablename__ = "effects"
