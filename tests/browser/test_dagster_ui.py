@@ -37,6 +37,7 @@ def test_the_list_of_the_group_shows_full_names_descriptions_and_kinds(watched: 
         watched.sees(stage.name)
         watched.sees(page.get_by_text(stage.description[:20]))
     watched.sees("safetensors")
+    watched.sees(page.get_by_text(re.compile("2 partitions")))
     watched.picture("list")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager
 
 import pytest
@@ -16,6 +15,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 MESSAGES = "POST /v1/messages"
 PREDICTIONS = "POST /v1/predictions"
 TRAININGS = "POST /v1/models/*/trainings"
+RECOVERY_S = 45.0
+"""Until another run is at work after a kill: about 8 s on two idle cores, and never a minute."""
 
 
 def test_the_run_worker_is_killed_at_each_step(instance: Instance) -> None:
@@ -23,6 +24,7 @@ def test_the_run_worker_is_killed_at_each_step(instance: Instance) -> None:
         with window:
             is_in(instance, what)
             instance.kill_run_worker()
+        wait_until(instance.run_workers, seconds=RECOVERY_S, every=0.1)
 
     with before_commit(instance, "vixen.avatars"):
         key = add_example(instance, "luna-rivers")
@@ -42,9 +44,7 @@ def test_the_run_worker_is_killed_at_each_step(instance: Instance) -> None:
     )
     weights = "vixen.lora_weights"
     kill_in(before_commit(instance, weights), someone_waits, weights)
-    killed_at = time.monotonic()
     assert_ready_exactly_once(instance, key)
-    assert time.monotonic() - killed_at < 60
 
 
 def test_postgres_gateway_and_daemon_are_killed_while_an_avatar_is_made(
