@@ -19,6 +19,7 @@ from vixen_pipeline.locks import ProcessLocks, ProviderSlots
 from vixen_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from vixen_pipeline.providers.inference_ports import ImageInference, VideoModel
     from vixen_pipeline.providers.ports import (
         Embedder,
         ImageModel,
@@ -39,6 +40,8 @@ class Replacements(TypedDict, total=False):
     embedder: Embedder
     moderator: Moderator
     images: ImageModel
+    inference: ImageInference
+    video: VideoModel
     trainer: Trainer
     objects: ObjectStore
 
@@ -76,10 +79,11 @@ class Services:
 
     @cached_property
     def slots(self) -> ProviderSlots:
-        """`replicate` for predictions and trainings, `text` for language models and moderation."""
+        """`replicate`: predictions, trainings; `text`: language, moderation; `modal`: inference."""
         limits = {
             "replicate": self.settings.replicate_concurrency,
             "text": self.settings.text_concurrency,
+            "modal": self.settings.modal_concurrency,
         }
         return ProviderSlots(self.locks, limits)
 
@@ -120,6 +124,18 @@ class Services:
         from vixen_pipeline.providers.replicate_images import build_image_model
 
         return build_image_model(self.settings)
+
+    @cached_property
+    def inference(self) -> ImageInference:
+        from vixen_pipeline.providers.modal_inference import build_image_inference
+
+        return build_image_inference(self.settings)
+
+    @cached_property
+    def video(self) -> VideoModel:
+        from vixen_pipeline.providers.slideshow import build_video_model
+
+        return build_video_model(self.settings)
 
     @cached_property
     def trainer(self) -> Trainer:

@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     )
     modal_key: SecretStr | None = Field(None, description="Proxy auth token id, wk-…")
     modal_secret: SecretStr | None = Field(None, description="Proxy auth token secret, ws-…")
+    modal_concurrency: int = Field(
+        20, ge=1, description="Inference calls at a time, over all processes."
+    )
+    modal_batch: int = Field(
+        4, ge=1, le=64, description="Images per inference call; one GPU makes them in turn."
+    )
 
     # Object store: R2 or any S3
     objects_mode: Mode = Field("sandbox", description="sandbox (a folder, served locally) or live.")
@@ -140,6 +146,37 @@ class Settings(BaseSettings):
     )
     training_poll_s: float = Field(
         120.0, gt=0, description="How often an open training is polled, seconds."
+    )
+
+    # Content
+    content_pieces: int = Field(50, ge=1, le=2000, description="Stills of an avatar's first plan.")
+    content_mix: str = Field(
+        "public=60,premium=30,exclusive=10",
+        description="Shares of the access tiers; largest remainder makes them exact.",
+    )
+    content_platforms: str = Field(
+        "instagram,tiktok", description="Platforms that copy and renditions are made for."
+    )
+    content_carousels: int = Field(3, ge=0, description="Carousels composed per 50 stills.")
+    content_slideshows: int = Field(2, ge=0, description="Slideshow videos composed per 50 stills.")
+    content_review: Literal["auto", "manual"] = Field(
+        "auto", description="auto: what passes every check is approved; manual: a person decides."
+    )
+    content_tries_per_shot: int = Field(
+        4, ge=1, le=20, description="Images tried for one shot before the plan fails."
+    )
+    content_variants: int = Field(3, ge=1, le=10, description="Variants of the words per piece.")
+    exam_images: int = Field(
+        8, ge=4, le=64, description="Held-out prompts that new weights are examined with."
+    )
+    c2pa_certificate: SecretStr | None = Field(
+        None, description="Certificate chain, PEM or a file of it; unset: a development one."
+    )
+    c2pa_private_key: SecretStr | None = Field(
+        None, description="Private key (ES256), PEM or a file of it."
+    )
+    c2pa_timestamp_url: str | None = Field(
+        None, description="RFC 3161 time stamp authority for Content Credentials."
     )
 
     # Money

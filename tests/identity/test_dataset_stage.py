@@ -259,7 +259,7 @@ def test_one_avatar_that_fails_leaves_the_others_alone(core, luna):
 
 def test_a_scorer_that_measures_nothing_accepts_nothing(core, luna, monkeypatch):
     monkeypatch.setattr(
-        "vixen_pipeline.identity.scorers_appearance.AppearanceScorer.describe", lambda *_: None
+        "vixen_pipeline.pictures.scorers_appearance.AppearanceScorer.describe", lambda *_: None
     )
     (result,) = run(core, luna)
     assert result.outcome == "failed"

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from vixen_pipeline.errors import NotImage
-from vixen_pipeline.identity.contact_sheet import MAX_MARKDOWN_BYTES, contact_sheet, markdown_image
-from vixen_pipeline.identity.image_files import as_jpeg, open_picture
-from vixen_pipeline.identity.quality import (
+from vixen_pipeline.pictures.contact_sheet import MAX_MARKDOWN_BYTES, contact_sheet, markdown_image
+from vixen_pipeline.pictures.files import as_jpeg, open_picture
+from vixen_pipeline.pictures.quality import (
     Thresholds,
     difference_hash,
     hash_distance,

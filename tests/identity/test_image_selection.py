@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vixen_pipeline.identity.image_selection import Candidate, nearest_pair, select_images
-from vixen_pipeline.identity.quality import Thresholds, hash_distance
+from vixen_pipeline.pictures.quality import Thresholds, hash_distance
 
 CANDIDATES = st.lists(
     st.tuples(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.identity.dataset_checks import DatasetFacts
-from vixen_pipeline.identity.quality import Thresholds
+from vixen_pipeline.pictures.quality import Thresholds
 
 MEASURES = ("identity_least", "identity_mean", "sharpness_least")
 

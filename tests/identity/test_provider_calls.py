@@ -15,12 +15,12 @@ from vixen_pipeline.db.models import GeneratedImage, LoraTraining, TrainingDatas
 from vixen_pipeline.errors import Permanent, Transient, Unknown
 from vixen_pipeline.identity.image_filling import Filling
 from vixen_pipeline.identity.image_making import find_image, make_image
-from vixen_pipeline.identity.image_measuring import Anchor
 from vixen_pipeline.identity.image_tasks import Collection, ImageTask, Slot
-from vixen_pipeline.identity.scorers import build_scorer
 from vixen_pipeline.identity.training_plan import TrainingSettings, TrainingTask
 from vixen_pipeline.identity.training_submit import submit_training
 from vixen_pipeline.identity.trainings import poll_due
+from vixen_pipeline.pictures.measuring import Anchor
+from vixen_pipeline.pictures.scorers import build_scorer
 from vixen_pipeline.providers.fakes import FakeImageModel, FakeTrainer, MemoryObjectStore
 from vixen_pipeline.services import Services
 

@@ -10,14 +10,14 @@ from PIL import Image
 from vixen_identity import spec_document
 
 from vixen_pipeline.errors import SettingsMissing
-from vixen_pipeline.identity.image_files import open_picture
 from vixen_pipeline.identity.plan import plan_shots
 from vixen_pipeline.identity.prompts import dataset_prompt, portrait_prompt
-from vixen_pipeline.identity.quality import IDENTITY_THRESHOLDS, Thresholds, sharpness_of
-from vixen_pipeline.identity.scorers import build_scorer
-from vixen_pipeline.identity.scorers_appearance import AppearanceScorer
-from vixen_pipeline.identity.scorers_dlib import DlibScorer, dlib_installed
 from vixen_pipeline.identity.spec import AvatarSpec
+from vixen_pipeline.pictures.files import open_picture
+from vixen_pipeline.pictures.quality import IDENTITY_THRESHOLDS, Thresholds, sharpness_of
+from vixen_pipeline.pictures.scorers import build_scorer
+from vixen_pipeline.pictures.scorers_appearance import AppearanceScorer
+from vixen_pipeline.pictures.scorers_dlib import DlibScorer, dlib_installed
 from vixen_pipeline.sandbox.drawing import Order, draw
 from vixen_pipeline.sandbox.drawing_look import look_from_prompt, stranger_to
 
@@ -76,7 +76,7 @@ def test_a_picture_resembles_itself_most_and_scores_stay_between_0_and_1():
 
 def test_the_default_needs_no_extra_and_dlib_names_the_one_it_needs(settings, monkeypatch):
     assert build_scorer(settings).name == "appearance"
-    monkeypatch.setattr("vixen_pipeline.identity.scorers_dlib.dlib_installed", lambda: False)
+    monkeypatch.setattr("vixen_pipeline.pictures.scorers_dlib.dlib_installed", lambda: False)
     with pytest.raises(SettingsMissing) as raised:
         build_scorer(settings.model_copy(update={"identity_scorer": "dlib"}))
     assert "vixen-pipeline[faces]" in raised.value.problems[0]

@@ -15,7 +15,7 @@ from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.identity.image_rows import candidate_of
 from vixen_pipeline.identity.image_selection import Candidate, nearest_pair
 from vixen_pipeline.identity.plan import Shot, coverage, coverage_gaps
-from vixen_pipeline.identity.quality import Thresholds, reason_kinds
+from vixen_pipeline.pictures.quality import Thresholds, reason_kinds
 from vixen_pipeline.stages import Check, Meta
 
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.identity.archive import ArchiveImage, WrittenArchive, write_archive
-from vixen_pipeline.identity.contact_sheet import sheet_of, thumbnail
 from vixen_pipeline.identity.dataset_rows import insert_dataset
-from vixen_pipeline.identity.image_files import as_jpeg
 from vixen_pipeline.identity.image_filling import Filling
 from vixen_pipeline.identity.image_rows import load_images
 from vixen_pipeline.identity.plan import PLAN_VERSION
 from vixen_pipeline.identity.prompts import PROMPT_VERSION, trigger_word
+from vixen_pipeline.pictures.contact_sheet import sheet_of, thumbnail
+from vixen_pipeline.pictures.files import as_jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image

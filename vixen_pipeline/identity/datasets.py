@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.models import GeneratedImage, TrainingDataset
 from vixen_pipeline.errors import ProviderError, StageFailed
-from vixen_pipeline.identity.contact_sheet import markdown_image
 from vixen_pipeline.identity.dataset_checks import DatasetFacts
 from vixen_pipeline.identity.dataset_publish import publish_dataset
 from vixen_pipeline.identity.dataset_rows import (
@@ -23,9 +22,7 @@ from vixen_pipeline.identity.dataset_rows import (
     newest_datasets,
     text_of,
 )
-from vixen_pipeline.identity.image_files import open_picture
 from vixen_pipeline.identity.image_filling import Filling
-from vixen_pipeline.identity.image_measuring import Anchor
 from vixen_pipeline.identity.image_pool import ImagePool
 from vixen_pipeline.identity.image_prompts import refuse_prompts
 from vixen_pipeline.identity.image_rows import load_images
@@ -33,10 +30,13 @@ from vixen_pipeline.identity.image_tasks import Collection, Slot
 from vixen_pipeline.identity.plan import plan_shots
 from vixen_pipeline.identity.portraits import current_portraits
 from vixen_pipeline.identity.prompts import caption, dataset_prompt
-from vixen_pipeline.identity.quality import Thresholds
 from vixen_pipeline.identity.registry import AvatarRef
-from vixen_pipeline.identity.scorers import IdentityScorer, build_scorer
 from vixen_pipeline.identity.stage_run import StageRun, run_stage
+from vixen_pipeline.pictures.contact_sheet import markdown_image
+from vixen_pipeline.pictures.files import open_picture
+from vixen_pipeline.pictures.measuring import Anchor
+from vixen_pipeline.pictures.quality import Thresholds
+from vixen_pipeline.pictures.scorers import IdentityScorer, build_scorer
 from vixen_pipeline.stages import Meta, Progress, StageResult
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from vixen_pipeline.errors import StageFailed, Transient, Unknown, VixenError
 from vixen_pipeline.identity.attempts import retry_command
 from vixen_pipeline.identity.image_costs import expected_images
 from vixen_pipeline.identity.image_making import MadeImage
-from vixen_pipeline.identity.image_measuring import Anchor, Measurements
 from vixen_pipeline.identity.image_rows import (
     apply_selection,
     candidate_of,
@@ -28,7 +27,8 @@ from vixen_pipeline.identity.image_rows import (
 )
 from vixen_pipeline.identity.image_selection import Candidate, Selection, select_images
 from vixen_pipeline.identity.image_tasks import Collection, ImageTask
-from vixen_pipeline.identity.quality import Thresholds, reason_kinds
+from vixen_pipeline.pictures.measuring import Anchor, Measurements
+from vixen_pipeline.pictures.quality import Thresholds, reason_kinds
 
 if TYPE_CHECKING:
     from vixen_pipeline.db.base import Json

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.effects import Accepted, Effect
 from vixen_pipeline.errors import Permanent, Transient, Unknown
-from vixen_pipeline.identity.image_files import MAX_BYTES
-from vixen_pipeline.identity.image_measuring import Anchor, Measurements, measure, moderate
 from vixen_pipeline.identity.image_tasks import ImageTask, reference_key_of, request_of
+from vixen_pipeline.pictures.files import MAX_BYTES
+from vixen_pipeline.pictures.measuring import Anchor, Measurements, measure, moderate
 from vixen_pipeline.providers.ports import TERMINAL, RemoteJob
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from vixen_pipeline.errors import (
 from vixen_pipeline.identity.image_disk import room_on_disk
 from vixen_pipeline.identity.image_filling import Filling, reopen_refused
 from vixen_pipeline.identity.image_making import MadeImage, make_image
-from vixen_pipeline.identity.image_measuring import measure, moderate
 from vixen_pipeline.identity.image_tasks import ImageTask
+from vixen_pipeline.pictures.measuring import measure, moderate
 from vixen_pipeline.stages import Progress, StageProgress
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.identity.image_costs import billed, expected_images
 from vixen_pipeline.identity.image_making import MadeImage
-from vixen_pipeline.identity.image_measuring import Measurements
 from vixen_pipeline.identity.image_selection import Candidate, Selection
 from vixen_pipeline.identity.image_tasks import Collection, ImageTask
-from vixen_pipeline.identity.quality import Measured, Thresholds, verdict
+from vixen_pipeline.pictures.measuring import Measurements
+from vixen_pipeline.pictures.quality import Measured, Thresholds, verdict
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vixen_pipeline.identity.quality import Thresholds, hash_distance
+from vixen_pipeline.pictures.quality import Thresholds, hash_distance
 
 
 @dataclass(frozen=True, slots=True)

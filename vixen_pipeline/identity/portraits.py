@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.models import GeneratedImage
 from vixen_pipeline.errors import ProviderError
-from vixen_pipeline.identity.contact_sheet import PREVIEW, contact_sheet, markdown_image
 from vixen_pipeline.identity.image_filling import Filling
-from vixen_pipeline.identity.image_measuring import Anchor
 from vixen_pipeline.identity.image_pool import ImagePool
 from vixen_pipeline.identity.image_prompts import refuse_prompts
 from vixen_pipeline.identity.image_tasks import Collection, Slot
 from vixen_pipeline.identity.prompts import portrait_prompt
 from vixen_pipeline.identity.registry import AvatarRef
-from vixen_pipeline.identity.scorers import build_scorer
 from vixen_pipeline.identity.stage_run import StageRun, run_stage
+from vixen_pipeline.pictures.contact_sheet import PREVIEW, contact_sheet, markdown_image
+from vixen_pipeline.pictures.measuring import Anchor
+from vixen_pipeline.pictures.scorers import build_scorer
 from vixen_pipeline.stages import Check, Meta, Progress, StageResult
 
 if TYPE_CHECKING:

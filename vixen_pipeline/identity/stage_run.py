@@ -91,7 +91,7 @@ class StageRun:
                 error.retry_at if isinstance(error, BudgetExceeded) else None,
             )
         log.warning(
-            "identity.stage_failed",
+            "stage.failed",
             stage=self.stage,
             avatar=avatar.key,
             error=error.message,
@@ -180,7 +180,12 @@ def is_permanent(error: VixenError) -> bool:
 
 
 def run_stage(
-    services: Services, stage: str, keys: Sequence[str], body: Callable[[StageRun], None]
+    services: Services,
+    stage: str,
+    keys: Sequence[str],
+    body: Callable[[StageRun], None],
+    *,
+    lock: str = LOCK,
 ) -> list[StageResult]:
     """Run `body` for the avatars of `keys` that nobody else works on; one result per key.
 
@@ -192,7 +197,7 @@ def run_stage(
     try:
         refs = avatar_refs(services, keys)
         for key in dict.fromkeys(keys):
-            _admit(run, key, refs.get(key), locked)
+            _admit(run, key, refs.get(key), locked, lock)
         _read_again(run)
         if run.avatars:
             body(run)
@@ -202,11 +207,11 @@ def run_stage(
         raise
     finally:
         for avatar_id in locked:
-            services.locks.release(LOCK, avatar_id)
+            services.locks.release(lock, avatar_id)
     return [run.results[key] for key in keys]
 
 
-def _admit(run: StageRun, key: str, avatar: AvatarRef | None, locked: list[int]) -> None:
+def _admit(run: StageRun, key: str, avatar: AvatarRef | None, locked: list[int], lock: str) -> None:
     """Let it take part, or say why not; the ids whose lock is then held are added to `locked`."""
     if avatar is None:
         error = not_found(run.services, key)
@@ -215,7 +220,7 @@ def _admit(run: StageRun, key: str, avatar: AvatarRef | None, locked: list[int])
         )
     elif avatar.status != "active":
         run.block(avatar, "being brought back: it is archived")
-    elif run.services.locks.try_acquire(LOCK, avatar.id):
+    elif run.services.locks.try_acquire(lock, avatar.id):
         locked.append(avatar.id)
         run.avatars.append(avatar)
     else:

@@ -219,39 +219,6 @@ class Trainer(Protocol):
         ...
 
 
-# ---- inference ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class InferencePrompt:
-    """One image of a batch. `id` is ours and unique in the batch: answers are tied by it."""
-
-    id: str
-    prompt: str
-    negative_prompt: str
-    seed: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class InferenceBatch:
-    """What came back: every id asked for is either in `images` (bytes) or in `failed` (reason)."""
-
-    images: Mapping[str, bytes]
-    failed: Mapping[str, str]
-    model: str
-    usage: tuple[Usage, ...]
-
-
-class ImageInference(Protocol):
-    """Text-to-image with a LoRA. Repeating a call costs money and nothing else."""
-
-    def generate(
-        self, weights_url: str, weights_sha256: str, prompts: Sequence[InferencePrompt]
-    ) -> InferenceBatch: ...
-
-
 # ---- objects ------------------------------------------------------------------------------------
 
 

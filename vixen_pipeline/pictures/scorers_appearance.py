@@ -17,13 +17,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vixen_pipeline.identity.image_files import Picture
+from vixen_pipeline.pictures.files import Picture
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vixen_pipeline.identity.scorers import Descriptor
+    from vixen_pipeline.pictures.scorers import Descriptor
 
 SIDE = 128
 GRID = 8

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vixen_pipeline.db.base import Json
-from vixen_pipeline.identity.image_files import Picture
+from vixen_pipeline.pictures.files import Picture
 from vixen_pipeline.providers.ports import ModerationResult
 from vixen_pipeline.safety.moderation import refusal_reason
 

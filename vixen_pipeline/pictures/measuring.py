@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.errors import NotImage, Transient, Unknown
-from vixen_pipeline.identity.image_files import open_picture
-from vixen_pipeline.identity.quality import difference_hash, moderation_json, sharpness_of
-from vixen_pipeline.identity.scorers import IdentityScorer
+from vixen_pipeline.pictures.files import open_picture
+from vixen_pipeline.pictures.quality import difference_hash, moderation_json, sharpness_of
+from vixen_pipeline.pictures.scorers import IdentityScorer
 
 if TYPE_CHECKING:
-    from vixen_pipeline.identity.scorers import Descriptor
+    from vixen_pipeline.pictures.scorers import Descriptor
     from vixen_pipeline.services import Services
 
 MODERATION_TRIES = 4

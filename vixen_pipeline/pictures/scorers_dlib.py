@@ -13,10 +13,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vixen_pipeline.identity.image_files import Picture
+from vixen_pipeline.pictures.files import Picture
 
 if TYPE_CHECKING:
-    from vixen_pipeline.identity.scorers import Descriptor
+    from vixen_pipeline.pictures.scorers import Descriptor
 
 LONG_SIDE = 640
 """Faces are looked for in a picture of this size: a whole face is then still large enough."""

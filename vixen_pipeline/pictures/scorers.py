@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from vixen_pipeline.errors import SettingsMissing
-from vixen_pipeline.identity.image_files import Picture
+from vixen_pipeline.pictures.files import Picture
 from vixen_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class IdentityScorer(Protocol):
 def build_scorer(settings: Settings) -> IdentityScorer:
     """The scorer of these settings. Raises SettingsMissing when its extra is not installed."""
     if settings.identity_scorer == "appearance":
-        from vixen_pipeline.identity.scorers_appearance import AppearanceScorer
+        from vixen_pipeline.pictures.scorers_appearance import AppearanceScorer
 
         return AppearanceScorer()
-    from vixen_pipeline.identity.scorers_dlib import DlibScorer, dlib_installed
+    from vixen_pipeline.pictures.scorers_dlib import DlibScorer, dlib_installed
 
     if not dlib_installed():
         raise SettingsMissing(

@@ -1,0 +1,1 @@
+"""Pictures: decoding, measuring, scoring, verdicts, contact sheets. Not: making or storing any."""
