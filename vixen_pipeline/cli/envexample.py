@@ -27,6 +27,7 @@ _PARTS = {
     "modal_mode": "Modal: image inference",
     "objects_mode": "Object store: R2 or any S3",
     "dataset_images": "Identity",
+    "content_pieces": "Content",
     "budget_avatar_usd": "Money",
     "reconcile_grace_s": "Effects",
 }
