@@ -62,6 +62,7 @@ def _fit(sheet: Image) -> bytes:
         sheet = sheet.resize((max(1, sheet.width // 2), max(1, sheet.height // 2)))
 
 
-def markdown_image(jpeg: bytes, title: str) -> str:
-    """`jpeg` as a markdown image that needs no request to be shown; under the cap."""
-    return f"![{title}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})"
+def markdown_image(image: bytes, title: str) -> str:
+    """`image` (JPEG or PNG) as a markdown image that needs no request to be shown."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"![{title}](data:image/{kind};base64,{base64.b64encode(image).decode()})"
