@@ -31,12 +31,15 @@ class InferenceWeights:
     """A LoRA, and the trained tokens of its trigger word where there are any.
 
     The URLs are presigned for the one call and kept nowhere; the digests are hex SHA-256.
+    `trigger_word` is what prompts call the person; the endpoint puts the trained tokens in its
+    place (the trainer learnt them under names of their own), so with embeddings it is needed.
     """
 
     url: str
     sha256: str
     embeddings_url: str | None = None
     embeddings_sha256: str | None = None
+    trigger_word: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
