@@ -33,9 +33,20 @@ class PreDrawn:
 
         `pool` is how many pictures are drawn in advance; past that, each is drawn when asked for.
         """
+        [turn] = self.turns(person, 1)
+        return self.deal(order, turn, person, mark, pool)
+
+    def turns(self, person: str, count: int) -> list[int]:
+        """The next `count` turns of a person: who keeps them gets the same pictures again."""
         with self._lock:
-            turn = self._dealt[person]
-            self._dealt[person] += 1
+            begun = self._dealt[person]
+            self._dealt[person] += count
+        return list(range(begun, begun + count))
+
+    def deal(
+        self, order: Order, turn: int, person: str, mark: str, pool: int
+    ) -> tuple[bytes, Look]:
+        """The picture of one turn."""
         look = look_from_prompt(_PERSON)
         # The first is drawn as asked for: a portrait that others are compared with must be one.
         if turn == 0 or turn >= pool or order.format != "jpg":

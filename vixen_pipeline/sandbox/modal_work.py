@@ -1,6 +1,6 @@
 """What the inference function does: fetch the weights, check them, draw each prompt.
 
-Belongs here: weights and pictures. Does not: HTTP, calls and their waiting (modal_api).
+Belongs here: weights and pictures. Does not: HTTP, calls and their waiting (modal_api, modal_runs).
 The same weights show the same person, unless a prompt says what the person looks like.
 """
 
@@ -13,59 +13,38 @@ import json
 import re
 import tarfile
 import tempfile
-import time
 from collections.abc import Sequence
-from typing import IO, Any, Literal
+from dataclasses import dataclass, replace
+from typing import IO, Any
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.dialects.postgresql import insert
 
 from vixen_pipeline.sandbox.drawing import Order, draw
 from vixen_pipeline.sandbox.drawing_look import Look, look_from_prompt, stranger_to
-from vixen_pipeline.sandbox.state import SandboxState
+from vixen_pipeline.sandbox.drawing_pool import PreDrawn
+from vixen_pipeline.sandbox.modal_odd import odd
+from vixen_pipeline.sandbox.modal_wire import (
+    GPU,
+    IMAGE_SECONDS,
+    MODEL,
+    MODEL_DIGEST,
+    Generate,
+    Prompt,
+)
+from vixen_pipeline.sandbox.state import SandboxState, drawn_images
 
 PROVIDER = "modal"
 ROUTE = "POST /generate"
 MAX_WEIGHTS = 2 * 1024**3
-MOST_PROMPTS = 64
 _IN_MEMORY = 32 * 1024**2
 _MOST_HEADER = 100_000_000
-_KINDS = ("stranger", "duplicate", "blurry", "nsfw")
+_PAINTED = ("stranger", "duplicate", "blurry", "nsfw")
+_ODD = ("black", "gif", "tiny", "bomb", "truncated")
+_SENT = ("corrupt", "stranger_id", "doubled")  # a good picture, sent wrongly
+_REASONS = {"missing": "CUDA out of memory", "flagged": "safety checker"}
+_KINDS = (*_PAINTED, *_ODD, *_SENT, *_REASONS)
 _LOOKS = re.compile(r"\b(hair|eyes|eyed|skin|complexion)\b", re.IGNORECASE)
-
-
-class Prompt(BaseModel):
-    """One picture: `id` ties the answer to it. Pixels are multiples of 8."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str = Field(min_length=1, max_length=128)
-    prompt: str = Field(min_length=1, max_length=4000)
-    negative_prompt: str = ""
-    seed: int = Field(ge=0, lt=2**63)
-    width: int = Field(1024, ge=256, le=1536, multiple_of=8)
-    height: int = Field(1024, ge=256, le=1536, multiple_of=8)
-
-
-class Generate(BaseModel):
-    """The body of POST /generate."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    weights_url: str = Field(pattern=r"^https?://")
-    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    prompts: list[Prompt] = Field(min_length=1, max_length=MOST_PROMPTS)
-    steps: int = Field(30, ge=1, le=100)
-    guidance: float = Field(6.0, ge=0, le=30)
-    lora_scale: float = Field(0.8, ge=0, le=2)
-    format: Literal["jpg", "png", "webp"] = "jpg"
-
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Generate:
-        ids = [prompt.id for prompt in self.prompts]
-        if len(set(ids)) != len(ids):
-            raise ValueError("prompt ids must be unique within a call")
-        return self
 
 
 class WeightsError(Exception):
@@ -78,7 +57,8 @@ class WeightsError(Exception):
 
 
 async def check_weights(state: SandboxState, body: Generate) -> None:
-    """Download the weights, compare their SHA-256, look into them. Raises WeightsError."""
+    """Download weights and embeddings, compare digests, look into them. Raises WeightsError."""
+    await _check_embeddings(state, body)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         digest = await _download(state, body.weights_url, file)
         if digest != body.weights_sha256:
@@ -86,6 +66,19 @@ async def check_weights(state: SandboxState, body: Generate) -> None:
             raise WeightsError("weights_mismatch", message)
         if not await asyncio.to_thread(_is_lora, file):
             message = "the file is neither safetensors nor a tar that holds lora.safetensors"
+            raise WeightsError("weights_not_a_lora", message)
+
+
+async def _check_embeddings(state: SandboxState, body: Generate) -> None:
+    if body.embeddings_url is None:
+        return
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        digest = await _download(state, body.embeddings_url, file)
+        if digest != body.embeddings_sha256:
+            message = f"expected SHA-256 {body.embeddings_sha256} of embeddings, got {digest}"
+            raise WeightsError("weights_mismatch", message)
+        if not await asyncio.to_thread(_is_safetensors, file):
+            message = "the embeddings are no safetensors file"
             raise WeightsError("weights_not_a_lora", message)
 
 
@@ -139,8 +132,8 @@ def take_kinds(state: SandboxState, count: int) -> list[str]:
     """What each picture of a call will be: portrait, or what a fault ordered."""
     kinds: list[str] = []
     for _ in range(count):
-        found = [kind for kind in (*_KINDS, "corrupt", "missing") if _take(state, kind)]
-        kinds.append(found[0] if found else "portrait")
+        found = next((kind for kind in _KINDS if _take(state, kind)), "portrait")
+        kinds.append(found)
     return kinds
 
 
@@ -148,44 +141,111 @@ def _take(state: SandboxState, kind: str) -> bool:
     return state.faults.take(PROVIDER, kind, ROUTE) is not None
 
 
-async def generate(state: SandboxState, body: Generate, kinds: Sequence[str]) -> dict[str, Any]:
-    """The answer of a call. The same body and kinds give the same pictures."""
-    began = time.monotonic()
-    images: dict[str, Any] = {}
-    failed: dict[str, str] = {}
-    first = body.prompts[0]
-    for prompt, kind in zip(body.prompts, kinds, strict=True):
-        if kind == "missing":
-            failed[prompt.id] = "CUDA out of memory"
-            continue
-        shown = first if kind == "duplicate" else prompt
-        order = _order(body, shown, kind, mark=prompt.id)
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One picture as it is sent; `look` and `kind` are what moderation will know of it."""
+
+    content: bytes
+    look: Look
+    kind: str
+
+
+class Studio:
+    """Draws calls. Beside the pool it keeps nothing: the same call gives the same pictures."""
+
+    def __init__(self, state: SandboxState) -> None:
+        self._state = state
+        self._pool = PreDrawn()
+
+    def turns(self, body: Generate) -> list[int]:
+        """Which pictures of the pool this call gets, so that one person gets each only once."""
+        return self._pool.turns(body.weights_sha256, len(body.prompts))
+
+    def forget(self) -> None:
+        self._pool.forget()
+
+    async def generate(
+        self, body: Generate, kinds: Sequence[str], turns: Sequence[int]
+    ) -> list[tuple[str, dict[str, Any] | str]]:
+        """(id, picture or the reason why there is none), in the order of the answer."""
         loop = asyncio.get_running_loop()
-        content = await loop.run_in_executor(state.painters, draw, order)
-        sha256 = hashlib.sha256(content).hexdigest()
-        await state.record_drawn(sha256, order.look.as_json(), order.kind)
-        sent = content[: len(content) // 2] if kind == "corrupt" else content
-        images[prompt.id] = {
-            "image": base64.b64encode(sent).decode(),
-            "content_type": {"jpg": "image/jpeg"}.get(body.format, f"image/{body.format}"),
-            "sha256": sha256,
-            "seed": prompt.seed,
-            "width": prompt.width,
-            "height": prompt.height,
-        }
+        found: list[tuple[str, dict[str, Any] | str]] = []
+        known: list[dict[str, Any]] = []
+        for prompt, kind, turn in zip(body.prompts, kinds, turns, strict=True):
+            if kind in _REASONS:
+                found.append((prompt.id, _REASONS[kind]))
+                continue
+            shown = body.prompts[0] if kind == "duplicate" else prompt
+            order = _order(body, shown, kind, mark=prompt.id)
+            pictures = [(prompt.id, order)]
+            if kind in ("stranger_id", "doubled"):
+                other = replace(order, look=stranger_to(order.look, prompt.seed), mark="other")
+                name = prompt.id if kind == "doubled" else f"{prompt.id}-stranger"
+                pictures.append((name, other))
+            for name, one in pictures:
+                person = body.weights_sha256
+                drawn = await loop.run_in_executor(
+                    self._state.painters, self._draw, one, kind, person, turn
+                )
+                sha256 = hashlib.sha256(drawn.content).hexdigest()
+                known.append({"sha256": sha256, "look": drawn.look.as_json(), "kind": drawn.kind})
+                found.append((name, _picture(body, prompt, drawn.content, sha256, kind)))
+        await self._remember(known)
+        return found
+
+    def _draw(self, order: Order, kind: str, person: str, turn: int) -> Drawn:
+        pool = self._state.controls.predrawn
+        if kind == "portrait" and pool:
+            mark = f"{person[:16]} {order.mark}"
+            content, look = self._pool.deal(order, turn, person, mark, pool)
+            return Drawn(content, look, order.kind)
+        if kind in _ODD:
+            good = draw(order) if kind == "truncated" else b""
+            content = odd(kind, good, order.width, order.height, order.mark)
+            return Drawn(content, order.look, order.kind)
+        return Drawn(draw(order), order.look, order.kind)
+
+    async def _remember(self, known: list[dict[str, Any]]) -> None:
+        """As SandboxState.record_drawn, for all pictures of a call at once."""
+        if known:
+            statement = insert(drawn_images).values(known).on_conflict_do_nothing()
+            await self._state.run(lambda c: c.execute(statement) and None)
+
+
+def _picture(
+    body: Generate, prompt: Prompt, content: bytes, sha256: str, kind: str
+) -> dict[str, Any]:
+    sent = content[: len(content) // 2] if kind == "corrupt" else content
     return {
-        "images": images,
-        "failed": failed,
-        "model": "sdxl-base-1.0",
-        "weights_sha256": body.weights_sha256,
-        "gpu": "L40S",
-        "seconds": round(time.monotonic() - began, 3),
+        "image": base64.b64encode(sent).decode(),
+        "content_type": {"jpg": "image/jpeg"}.get(body.format, f"image/{body.format}"),
+        "sha256": sha256,
+        "seed": prompt.seed,
+        "width": prompt.width,
+        "height": prompt.height,
     }
+
+
+def answer_json(body: Generate, found: Sequence[tuple[str, dict[str, Any] | str]]) -> str:
+    """The answer as JSON text. Written by hand, because a fault may send one id twice."""
+    images = ", ".join(
+        f"{json.dumps(name)}: {json.dumps(one)}" for name, one in found if isinstance(one, dict)
+    )
+    rest = {
+        "request_id": body.request_id,
+        "failed": {name: one for name, one in found if isinstance(one, str)},
+        "model": MODEL,
+        "model_digest": MODEL_DIGEST,
+        "weights_sha256": body.weights_sha256,
+        "gpu": GPU,
+        "seconds": IMAGE_SECONDS * len(body.prompts),
+    }
+    return f'{{"images": {{{images}}}, {json.dumps(rest)[1:]}'
 
 
 def _order(body: Generate, prompt: Prompt, kind: str, *, mark: str) -> Order:
     look = _look(body.weights_sha256, prompt.prompt)
-    painted = "portrait" if kind == "corrupt" else kind
+    painted = kind if kind in _PAINTED else "portrait"
     return Order(
         prompt=prompt.prompt,
         seed=prompt.seed,
