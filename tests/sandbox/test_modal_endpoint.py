@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image, UnidentifiedImageError
+from sandbox_kit import Receiver
 
-from tests.support.sandbox_kit import Receiver
 from vixen_pipeline.sandbox.testing import Sandbox
 
 TENSOR = {"x.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
@@ -99,7 +99,7 @@ def test_unusable_weights_leave_the_request_id_free(
     wrong = order(url, embeddings_url=url, embeddings_sha256="0" * 64)
     assert modal.post("/generate", json=wrong).json()["error"]["code"] == "weights_mismatch"
     assert modal.get("/results/r1").status_code == 404
-    right = order(url, embeddings_url=url, embeddings_sha256=SHA256)
+    right = order(url, embeddings_url=url, embeddings_sha256=SHA256, trigger_word="vxn_luna")
     assert modal.post("/generate", json=right).status_code == 200
 
 

@@ -43,6 +43,7 @@ class Generate(BaseModel):
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     embeddings_url: str | None = Field(None, pattern=r"^https?://")
     embeddings_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    trigger_word: str | None = Field(None, min_length=1, max_length=64)
     prompts: list[Prompt] = Field(min_length=1, max_length=MOST_PROMPTS)
     steps: int = Field(30, ge=1, le=100)
     guidance: float = Field(6.0, ge=0, le=30)
