@@ -169,6 +169,9 @@ class Settings(BaseSettings):
     exam_images: int = Field(
         8, ge=4, le=64, description="Held-out prompts that new weights are examined with."
     )
+    ffmpeg: str | None = Field(
+        None, description="ffmpeg that makes the videos, a path or name; unset: the packaged one."
+    )
     c2pa_certificate: SecretStr | None = Field(
         None, description="Certificate chain, PEM or a file of it; unset: a development one."
     )
