@@ -82,7 +82,8 @@ def _refresh(services: Services) -> None:
     take_in(services)
 
 
-def _forget(services: Services, keys: Sequence[str], stages: Sequence[str]) -> None:
+def forget_failures(services: Services, keys: Sequence[str], stages: Sequence[str]) -> None:
+    """The recorded failures of these avatars in these stages, of any system."""
     from vixen_pipeline.identity.attempts import clear_failure
     from vixen_pipeline.identity.registry import avatar_refs
 
@@ -103,7 +104,7 @@ IDENTITY = System(
     keys=_keys,
     completed=_completed,
     refresh=_refresh,
-    forget=_forget,
+    forget=forget_failures,
     external={
         "avatars": (avatar_specs.key.to_user_string(),),
         "lora_weights": ("replicate_webhooks",),

@@ -58,7 +58,7 @@ def drain_job(system: System) -> dg.JobDefinition:
     """
 
     @dg.op(
-        name="drain",
+        name=f"{drain_name(system)}_op",  # unique over all jobs; in its job it is `drain`
         description="Rounds over what can be done now; ends when nothing is found for a while.",
         required_resource_keys={RESOURCE_KEY},
         out={},
@@ -81,7 +81,7 @@ def drain_job(system: System) -> dg.JobDefinition:
         tags={"vixen/system": system.name, "dagster/max_retries": "0"},
     )
     def job() -> None:
-        drain()
+        drain.alias("drain")()
 
     return job
 
@@ -96,7 +96,7 @@ def materialize_job(
     """
 
     @dg.op(
-        name="materialize",
+        name=f"{materialize_name(system)}_op",
         description="The chosen assets of the chosen avatars.",
         required_resource_keys={RESOURCE_KEY},
         out={},
@@ -123,6 +123,6 @@ def materialize_job(
         tags={"vixen/system": system.name},
     )
     def job() -> None:
-        materialize()
+        materialize.alias("materialize")()
 
     return job

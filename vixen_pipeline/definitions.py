@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.catalog import ASSETS, JOBS
 from resources.core import default_resources
+from sensors.content import content_sensor
 from sensors.failures import run_failures
 from sensors.identity import identity_sensor
 from sensors.schedules import daily_costs, daily_retention
@@ -23,7 +24,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> dg.Defin
     return dg.Definitions(
         assets=ASSETS,
         jobs=JOBS,
-        sensors=[identity_sensor, run_failures],
+        sensors=[identity_sensor, content_sensor, run_failures],
         schedules=[daily_costs, daily_retention, stuck_work_checks],
         resources={**default_resources(), **(overrides or {})},
         # A process per step would be most of what a run costs; steps wait on the network anyway.

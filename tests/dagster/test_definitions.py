@@ -71,7 +71,7 @@ def test_every_asset_says_what_it_is_who_owns_it_and_how_to_make_it() -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"identity", "operations"}, key
+        assert node.group_name in {"identity", "content", "operations"}, key
         assert node.owners, key
         assert node.kinds, key
         if node.is_materializable:
