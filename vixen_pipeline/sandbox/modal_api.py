@@ -8,7 +8,8 @@ without them, or with wrong ones: 401 and one line of plain text.
 
     POST /generate   {request_id, weights_url, weights_sha256, embeddings_url?,
                       embeddings_sha256?, trigger_word?, prompts: [{id, prompt, negative_prompt?,
-                      seed, width?, height?}], steps?, guidance?, lora_scale?, format?: jpg|png|webp}
+                      seed, width?, height?}], steps?, guidance?, lora_scale?,
+                      format?: jpg|png|webp}
       200  {request_id, images: {id: {image (base64), content_type, sha256, seed, width, height}},
             failed: {id: reason}, model, model_digest, weights_sha256, gpu, seconds}
       303  Location: the same URL with `__modal_function_call_id=fc-…`. A request lives 150 s at
