@@ -166,6 +166,12 @@ class Settings(BaseSettings):
         4, ge=1, le=20, description="Images tried for one shot before the plan fails."
     )
     content_variants: int = Field(3, ge=1, le=10, description="Variants of the words per piece.")
+    instagram_hashtags: int = Field(
+        5,
+        ge=0,
+        le=30,
+        description="Most hashtags in an Instagram caption; 5 since December 2025, 30 before.",
+    )
     exam_images: int = Field(
         8, ge=4, le=64, description="Held-out prompts that new weights are examined with."
     )

@@ -26,7 +26,9 @@ class ContentCopy(Base):
 
     `round` counts the tries for a shot and platform, `variant` the alternatives within one. Only
     outcome 'written' has words; `reason` says why the others have none. `caption` is the final
-    text, within the platform's limits, hashtags and disclosure included.
+    text, within the platform's limits, hashtags and disclosure included. `usd`, `input_tokens`
+    (all of the prompt) and `cached_tokens` (of them, read from the provider's cache) are the
+    row's exact share of the call `effect_id`.
     """
 
     __tablename__ = "content_copies"
@@ -64,7 +66,10 @@ class ContentCopy(Base):
     chosen: Mapped[bool] = mapped_column(server_default=text("false"))
     provider: Mapped[str]
     model: Mapped[str]
+    effect_id: Mapped[int | None] = mapped_column(ForeignKey("vixen.effects.id"))
     usd: Mapped[Decimal | None]
+    input_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

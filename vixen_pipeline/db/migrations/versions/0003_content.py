@@ -125,7 +125,10 @@ def upgrade() -> None:
         sa.Column("chosen", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("effect_id", sa.BigInteger(), nullable=True),
         sa.Column("usd", sa.Numeric(precision=20, scale=8), nullable=True),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -138,6 +141,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["avatar_id"], ["vixen.avatars.id"], name=op.f("fk_content_copies_avatar_id_avatars")
+        ),
+        sa.ForeignKeyConstraint(
+            ["effect_id"], ["vixen.effects.id"], name=op.f("fk_content_copies_effect_id_effects")
         ),
         sa.ForeignKeyConstraint(
             ["shot_id"],
