@@ -7,6 +7,7 @@ specs are landed as `vixen avatar add` lands them, and the sensors do the rest.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,10 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     avatars: Annotated[int, typer.Option(min=1, help="How many example avatars to run.")] = 3,
+    pieces: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stills per avatar; default: VIXEN_CONTENT_PIECES (50)."),
+    ] = None,
     exit_when_done: Annotated[
         bool, typer.Option("--exit", help="Stop everything when done; exit 0 only if complete.")
     ] = False,
@@ -45,12 +50,14 @@ def demo(
         Path | None, typer.Option("--json", help="Write the figures to this file.")
     ] = None,
 ) -> None:
-    """Run the whole main job: example avatars become identities with trained weights.
+    """Run the whole main job: example avatars get trained weights, and pieces ready to publish.
 
     Starts everything with sandbox providers (no account needed) unless settings say otherwise,
     shows progress, ends with a summary, and leaves the UI up until Ctrl-C.
     """
     files = _example_files(avatars)
+    if pieces is not None:
+        os.environ["VIXEN_CONTENT_PIECES"] = str(pieces)  # for all processes that are started
     begun = time.monotonic()
     with _running() as supervisor:
         with console.services_for_command() as services:
@@ -84,7 +91,7 @@ def _running() -> Generator[Any]:
     try:
         supervisor.start()
     except Busy:
-        console.note("Using what `vixen up` already runs in this folder.")
+        console.note("Using what `vixen up` already runs in this folder, with its settings.")
         yield None
         return
     try:
@@ -100,7 +107,7 @@ def _land(services: Services, files: Sequence[Path]) -> list[str]:
 
 
 def _watch(services: Services, keys: list[str]) -> bool:
-    """Show progress until every avatar is ready (True), or one cannot become so (False)."""
+    """Show progress until every avatar has its pieces (True), or one cannot get them (False)."""
     from vixen_pipeline.cli.demo_facts import progress
     from vixen_pipeline.cli.demo_view import LiveView
 
@@ -111,11 +118,9 @@ def _watch(services: Services, keys: list[str]) -> bool:
             with services.database.begin() as session:
                 rows = progress(session, keys)
             view.show(rows)
-            if len(rows) == len(keys) and all(row.status == "ready" for row in rows):
+            if len(rows) == len(keys) and all(row.complete for row in rows):
                 return True
-            if len(rows) == len(keys) and all(
-                row.status == "ready" or row.permanent for row in rows
-            ):
+            if len(rows) == len(keys) and all(row.complete or row.permanent for row in rows):
                 return False
             if rows != last:
                 last, changed = rows, time.monotonic()
@@ -147,11 +152,12 @@ def _report(
 
 def _links(settings: Settings, keys: Sequence[str]) -> dict[str, str]:
     base = settings.dagster_url
+    partition = f"?view=partitions&partition={quote(keys[0], safe='')}"
     return {
-        "lineage": f"{base}/locations/vixen/asset-groups/identity/lineage",
+        "lineage": f"{base}/locations/vixen/asset-groups/content/lineage",
         "runs": f"{base}/runs",
-        "dataset": f"{base}/assets/training_datasets?view=partitions"
-        f"&partition={quote(keys[0], safe='')}",
+        "dataset": f"{base}/assets/training_datasets{partition}",
+        "pieces": f"{base}/assets/content_pieces{partition}",
     }
 
 
@@ -179,7 +185,7 @@ def _document(
                 "images_made": row.measured,
                 "images_rejected": row.measured - row.accepted,
                 "images_accepted": row.accepted,
-                "pieces": 0,
+                "pieces": row.ready,
                 "posts": 0,
                 "trials": 0,
                 "mrr_minor": 0,

@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from vixen_pipeline.cli import console
-from vixen_pipeline.cli.demo_facts import AvatarProgress, DemoFacts
+from vixen_pipeline.cli.demo_facts import STAGES, AvatarProgress, DemoFacts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-STAGE_COUNT = 6
+STAGE_COUNT = len(STAGES)
 _DOING = {
     "described": "writing the persona",
     "persona": "drawing the reference portrait",
@@ -26,6 +26,11 @@ _DOING = {
     "training": "training the LoRA",
     "ready": "ready",
     "archived": "archived",
+    "exam": "examining the weights",
+    "plan": "planning content",
+    "images": "making images",
+    "copy": "writing the words",
+    "pieces": "making pieces ready to publish",
 }
 
 
@@ -72,34 +77,51 @@ class LiveView:
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("avatar", "stages", "dataset images", "", "now"):
+        for column in ("avatar", "stages", "", "", "now"):
             table.add_column(column)
         for key in self._keys:
             row = rows.get(key)
             done = row.stages_done if row is not None else 0
-            accepted = row.accepted if row is not None else 0
+            count, total, what = _counted(row, self._images)
             color = "red" if row is not None and row.permanent else "default"
             table.add_row(
                 key,
                 Text("●" * done + "○" * (STAGE_COUNT - done), style="green"),
-                ProgressBar(total=self._images, completed=accepted, width=24),
-                f"{accepted}/{self._images}",
-                Text(_sentence(row, images=False), style=color),
+                ProgressBar(total=total, completed=count, width=24),
+                f"{count}/{total} {what}",
+                Text(_sentence(row, counts=False), style=color),
             )
         table.caption = f"{self._seconds():.0f} s"
         table.caption_justify = "left"
         return table
 
 
-def _sentence(row: AvatarProgress | None, *, images: bool = True) -> str:
+def _counted(row: AvatarProgress | None, images: int) -> tuple[int, int, str]:
+    """What is being counted now: how many there are, of how many, and of what."""
+    if row is None or row.content in ("identity", "exam", "plan", "archived"):
+        return (row.accepted if row is not None else 0), images, "dataset images"
+    if row.content == "images":
+        return row.images, row.planned, "images"
+    if row.content == "copy":
+        return row.words, row.planned, "captions"
+    if row.content == "pieces":
+        return row.pieces, row.planned, "pieces"
+    return row.ready, max(row.planned, row.ready), "pieces"
+
+
+def _sentence(row: AvatarProgress | None, *, counts: bool = True) -> str:
     if row is None:
         return "landed, waiting for the sensor"
-    if row.error is not None and row.status != "ready":
+    if row.error is not None and not row.complete:
         return f"{'failed' if row.permanent else 'will be tried again'}: {row.error}"
     sentence = _DOING.get(row.status, row.status)
-    if images and row.status == "portrait":
+    if row.complete:
+        waiting = f", {row.pending} for a person to review" if row.pending else ""
+        return f"{sentence}: {row.ready} pieces{waiting}"
+    if counts and row.status in ("portrait", "images", "copy", "pieces"):
         # Steps of ten: a pipe is not a progress bar.
-        return f"{sentence} ({row.accepted // 10 * 10}+ images accepted)"
+        count, _, what = _counted(row, 0)
+        return f"{sentence} ({count // 10 * 10}+ {what})"
     return sentence
 
 
@@ -111,14 +133,15 @@ def show_summary(
     console.line(f"{'Complete' if complete else 'NOT complete'} after {seconds:.0f} s.")
     console.line("")
     console.print_table(
-        ["avatar", "status", "images made", "rejected", "accepted", "USD"],
+        ["avatar", "status", "dataset", "images made", "accepted", "pieces ready", "USD"],
         [
             (
                 row.avatar,
                 row.status,
-                row.measured,
-                row.measured - row.accepted,
                 row.accepted,
+                row.images_made,
+                row.images,
+                row.ready,
                 _usd(facts.usd_by_avatar.get(row.avatar)),
             )
             for row in facts.progress
@@ -143,7 +166,7 @@ def show_summary(
         ["provider", "USD"],
         [(name, _usd(usd)) for name, usd in sorted(facts.usd_by_provider.items())],
     )
-    failed = [row for row in facts.progress if row.error is not None and row.status != "ready"]
+    failed = [row for row in facts.progress if row.error is not None and not row.complete]
     for row in failed:
         console.line("")
         console.line(f"{row.avatar}: {row.error}" + (f" {row.next_step}" if row.next_step else ""))
