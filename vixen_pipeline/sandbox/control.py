@@ -53,7 +53,10 @@ class WebhookOrder(Order):
 class TrainingOrder(Order):
     seconds: float | None = Field(None, ge=0)
     outcome: Literal["succeeded", "failed", "canceled", "aborted"] | None = None
-    weights: Literal["good", "truncated", "wrong_family", "html"] | None = None
+    weights: (
+        Literal["good", "truncated", "wrong_family", "html", "stranger", "same", "memorised"] | None
+    ) = None
+    checkpoints: int | None = Field(None, ge=0, le=20)
 
 
 class PredrawnOrder(Order):

@@ -1,7 +1,8 @@
 """What the inference function does: fetch the weights, check them, draw each prompt.
 
 Belongs here: weights and pictures. Does not: HTTP, calls and their waiting (modal_api, modal_runs).
-The same weights show the same person, unless a prompt says what the person looks like.
+Weights trained here show the person they were trained on (lora_learnt). Other weights show a
+person of their own, unless a prompt says what the person looks like.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from vixen_pipeline.sandbox.drawing import Order, draw
 from vixen_pipeline.sandbox.drawing_look import Look, look_from_prompt, stranger_to
 from vixen_pipeline.sandbox.drawing_pool import PreDrawn
+from vixen_pipeline.sandbox.lora_learnt import Learnt, recall, remember
 from vixen_pipeline.sandbox.modal_odd import odd
 from vixen_pipeline.sandbox.modal_wire import (
     GPU,
@@ -67,6 +69,7 @@ async def check_weights(state: SandboxState, body: Generate) -> None:
         if not await asyncio.to_thread(_is_lora, file):
             message = "the file is neither safetensors nor a tar that holds lora.safetensors"
             raise WeightsError("weights_not_a_lora", message)
+        await remember(state, digest, file)
 
 
 async def _check_embeddings(state: SandboxState, body: Generate) -> None:
@@ -169,6 +172,7 @@ class Studio:
     ) -> list[tuple[str, dict[str, Any] | str]]:
         """(id, picture or the reason why there is none), in the order of the answer."""
         loop = asyncio.get_running_loop()
+        learnt = await recall(self._state, body.weights_sha256)
         found: list[tuple[str, dict[str, Any] | str]] = []
         known: list[dict[str, Any]] = []
         for prompt, kind, turn in zip(body.prompts, kinds, turns, strict=True):
@@ -176,7 +180,7 @@ class Studio:
                 found.append((prompt.id, _REASONS[kind]))
                 continue
             shown = body.prompts[0] if kind == "duplicate" else prompt
-            order = _order(body, shown, kind, mark=prompt.id)
+            order = _order(body, shown, kind, learnt, mark=prompt.id)
             pictures = [(prompt.id, order)]
             if kind in ("stranger_id", "doubled"):
                 other = replace(order, look=stranger_to(order.look, prompt.seed), mark="other")
@@ -185,7 +189,7 @@ class Studio:
             for name, one in pictures:
                 person = body.weights_sha256
                 drawn = await loop.run_in_executor(
-                    self._state.painters, self._draw, one, kind, person, turn
+                    self._state.painters, self._draw, one, kind, person, turn, learnt
                 )
                 sha256 = hashlib.sha256(drawn.content).hexdigest()
                 known.append({"sha256": sha256, "look": drawn.look.as_json(), "kind": drawn.kind})
@@ -193,7 +197,9 @@ class Studio:
         await self._remember(known)
         return found
 
-    def _draw(self, order: Order, kind: str, person: str, turn: int) -> Drawn:
+    def _draw(
+        self, order: Order, kind: str, person: str, turn: int, learnt: Learnt | None
+    ) -> Drawn:
         pool = self._state.controls.predrawn
         if kind == "portrait" and pool:
             mark = f"{person[:16]} {order.mark}"
@@ -203,6 +209,8 @@ class Studio:
             good = draw(order) if kind == "truncated" else b""
             content = odd(kind, good, order.width, order.height, order.mark)
             return Drawn(content, order.look, order.kind)
+        if learnt is not None and kind == "portrait":
+            return Drawn(learnt.paint(order), order.look, order.kind)
         return Drawn(draw(order), order.look, order.kind)
 
     async def _remember(self, known: list[dict[str, Any]]) -> None:
@@ -243,8 +251,8 @@ def answer_json(body: Generate, found: Sequence[tuple[str, dict[str, Any] | str]
     return f'{{"images": {{{images}}}, {json.dumps(rest)[1:]}'
 
 
-def _order(body: Generate, prompt: Prompt, kind: str, *, mark: str) -> Order:
-    look = _look(body.weights_sha256, prompt.prompt)
+def _order(body: Generate, prompt: Prompt, kind: str, learnt: Learnt | None, *, mark: str) -> Order:
+    look = _look(body.weights_sha256, prompt.prompt) if learnt is None else learnt.look
     painted = kind if kind in _PAINTED else "portrait"
     return Order(
         prompt=prompt.prompt,

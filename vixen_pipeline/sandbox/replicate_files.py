@@ -23,6 +23,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Table, select
 
 from vixen_pipeline.sandbox import weights
+from vixen_pipeline.sandbox.lora_learnt import Learnt, result_of
 from vixen_pipeline.sandbox.replicate_common import Json, Problem, iso, new_id
 from vixen_pipeline.sandbox.replicate_tables import (
     RETENTION,
@@ -119,7 +120,9 @@ async def _deliver(state: SandboxState, table: Table, row: Row, name: str) -> Re
     if table is trainings:
         if name != "trained_model.tar":
             raise Problem(404, "Not found")
-        content, kind = await asyncio.to_thread(_weights, row), "application/x-tar"
+        checkpoints, learnt = await result_of(state, str(row["id"]))
+        content = await asyncio.to_thread(_weights, row, checkpoints, learnt)
+        kind = "application/x-tar"
     else:
         if name not in row["files"]:
             raise Problem(404, "Not found")
@@ -134,13 +137,16 @@ async def _deliver(state: SandboxState, table: Table, row: Row, name: str) -> Re
     return Response(content, media_type=kind, headers={"etag": f'"{row["id"]}-{len(content)}"'})
 
 
-def _weights(row: Row) -> bytes:
+def _weights(row: Row, checkpoints: int, learnt: Learnt | None) -> bytes:
     given: dict[str, Any] = row["input"]
     return weights.archive(
         seed=str(row["id"]),
         rank=int(given.get("lora_rank") or 32),
         token=str(given.get("token_string") or "TOK"),
         kind=str(row["weights"]),
+        learnt=learnt,
+        checkpoints=checkpoints,
+        steps=int(given.get("max_train_steps") or 1000),
     )
 
 

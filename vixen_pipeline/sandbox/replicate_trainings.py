@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection, select
 
+from vixen_pipeline.sandbox import lora_learnt
 from vixen_pipeline.sandbox import replicate_jobs as jobs
 from vixen_pipeline.sandbox.replicate_catalog import (
     BY_SLUG,
@@ -30,7 +31,7 @@ from vixen_pipeline.sandbox.state import SandboxState
 
 _IMAGE_NAMES = (".jpg", ".jpeg", ".png", ".webp")
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
-_WEIGHT_FAULTS = ("truncated", "wrong_family", "html")
+_WEIGHT_FAULTS = ("truncated", "wrong_family", "html", "stranger", "same", "memorised")
 
 
 class Trainings:
@@ -51,6 +52,8 @@ class Trainings:
         body = await json_body(request)
         row = self._new(f"{owner}/{name}", version, body)
         await self._state.run(lambda c: self._insert(c, row))
+        orders = self._state.controls
+        await lora_learnt.begin_result(self._state, row["id"], orders.training_checkpoints)
         self.prepare(row)
         if row["webhook"]:
             self._state.wake.set()
@@ -134,6 +137,8 @@ class Trainings:
         try:
             content = await fetch_input(self._state, str(given["input_images"]))
             count = await asyncio.to_thread(count_images, content)
+            learnt = await lora_learnt.learn(self._state, content)
+            await lora_learnt.keep_result(self._state, str(row["id"]), learnt)
             log = _log(count, given)
         except BadInput as problem:
             error = f"Failed to prepare the training data: {problem}"

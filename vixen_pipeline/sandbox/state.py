@@ -57,6 +57,7 @@ class Controls:
     training_seconds: float = 2.0
     training_outcome: str = "succeeded"
     training_weights: str = "good"
+    training_checkpoints: int = 0  # how many are offered beside the final weights
     webhook_mode: str = "normal"
     webhook_times: int = 2
     webhook_seconds: float = 1.0

@@ -78,9 +78,15 @@ class Control:
         seconds: float | None = None,
         outcome: str | None = None,
         weights: str | None = None,
+        checkpoints: int | None = None,
     ) -> None:
         """What trainings created from now on do."""
-        body = {"seconds": seconds, "outcome": outcome, "weights": weights}
+        body = {
+            "seconds": seconds,
+            "outcome": outcome,
+            "weights": weights,
+            "checkpoints": checkpoints,
+        }
         self._call("POST", "/training", {k: v for k, v in body.items() if v is not None})
 
     def webhooks(

@@ -1,8 +1,10 @@
 """What an SDXL LoRA trainer puts out: a tar with LoRA, token embeddings and the token's name.
 
-Belongs here: real bytes, small but shaped like the real ones. Does not: HTTP. Names follow the
-public trainer: attention processors of the U-Net by layer, `text_encoders_0` (768 wide) and
-`text_encoders_1` (1280 wide) for the new tokens, a JSON object from token string to tokens.
+Belongs here: real bytes, small but shaped like the real ones. Does not: HTTP, what a LoRA has
+learnt (lora_learnt.py; it travels in the metadata, so that inference shows the right person).
+Names follow the public trainer: attention processors of the U-Net by layer, `text_encoders_0`
+(768 wide) and `text_encoders_1` (1280 wide) for the new tokens, a JSON object from token string
+to tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import tarfile
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from vixen_pipeline.sandbox.lora_learnt import Learnt, as_metadata
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -23,10 +27,24 @@ _SD15_CROSS_WIDTH = 768
 _PARTS = ("to_q_lora", "to_k_lora", "to_v_lora", "to_out_lora")
 
 
-@lru_cache(maxsize=16)
-def archive(*, seed: str, rank: int, token: str, kind: str) -> bytes:
-    """The tar of one training. `kind`: good, truncated (inner file cut) or wrong_family."""
-    lora = _lora(seed, rank, wrong=kind == "wrong_family")
+@lru_cache(maxsize=8)
+def archive(
+    *,
+    seed: str,
+    rank: int,
+    token: str,
+    kind: str,
+    learnt: Learnt | None = None,
+    checkpoints: int = 0,
+    steps: int = 1000,
+) -> bytes:
+    """The tar of one training. `kind`: good, truncated (inner file cut), wrong_family, or how the
+    training went wrong: stranger, same, memorised (of the final weights only, not of checkpoints).
+
+    Checkpoints lie at even steps before the end, named as the public trainer names them.
+    """
+    final = None if learnt is None else learnt.spoiled(kind)
+    lora = _lora(seed, rank, final, wrong=kind == "wrong_family")
     if kind == "truncated":
         lora = lora[: len(lora) * 2 // 3]
     members = {
@@ -34,6 +52,12 @@ def archive(*, seed: str, rank: int, token: str, kind: str) -> bytes:
         "embeddings.pti": _embeddings(seed),
         "special_params.json": json.dumps({token: TOKENS}).encode(),
     }
+    for number in range(1, checkpoints + 1):
+        share = number / (checkpoints + 1)
+        then = None if learnt is None else learnt.after(share)
+        name = f"checkpoint-{round(steps * share)}"
+        members[f"unet/{name}.lora.safetensors"] = _lora(f"{seed}:{name}", rank, then, wrong=False)
+        members[f"embeddings/{name}.pti"] = _embeddings(f"{seed}:{name}")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in members.items():
@@ -55,7 +79,7 @@ def _modules(wrong: bool) -> list[tuple[str, int, tuple[str, ...]]]:
     ]
 
 
-def _lora(seed: str, rank: int, *, wrong: bool) -> bytes:
+def _lora(seed: str, rank: int, learnt: Learnt | None, *, wrong: bool) -> bytes:
     import numpy as np
 
     tensors: dict[str, np.ndarray] = {}
@@ -69,7 +93,7 @@ def _lora(seed: str, rank: int, *, wrong: bool) -> bytes:
             for side, shape in shapes.items():
                 values = random.standard_normal(shape, dtype=np.float32) / 50
                 tensors[f"{base}.{side}.weight"] = values.astype(np.float16)
-    return _save(tensors)
+    return _save(tensors, as_metadata(learnt))
 
 
 def _embeddings(seed: str) -> bytes:
@@ -88,7 +112,7 @@ def _generator(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
 
 
-def _save(tensors: dict[str, np.ndarray]) -> bytes:
+def _save(tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
     from safetensors.numpy import save
 
-    return save(tensors)
+    return save(tensors, metadata)
