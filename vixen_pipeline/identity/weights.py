@@ -141,7 +141,7 @@ def _keep(run: StageRun, avatar: AvatarRef, training: LoraTraining, found: Fetch
             permanent=True,
         )
         return
-    save_verified(run.services, avatar, training.id, found.values)
+    save_verified(run.services, avatar, training.id, found.values, found.checkpoints)
     with run.services.database.begin() as session:
         row = weights_of(session, [training.id])[training.id]
     _report(run, avatar, "made", row, found.all_checks())

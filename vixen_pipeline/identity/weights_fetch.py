@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import LoraTraining
@@ -27,16 +30,22 @@ from vixen_pipeline.stages import Check
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
-_CHUNK = 1024 * 1024
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 GONE = frozenset({"404", "gone", "too_large"})
 CHECK_NAMES = ("weights_opened", "weights_family", "weights_rank", "weights_checksum")
 
 
 @dataclass
 class FetchedWeights:
-    """What came of it: the columns of the row, the checks so far, why it is refused."""
+    """What came of it: the columns of the row, the checks so far, why it is refused.
+
+    `checkpoints` are the columns of those that are usable; one that is not is left out, because
+    the final weights are there in any case.
+    """
 
     values: Json = field(default_factory=dict[str, object])
+    checkpoints: list[Json] = field(default_factory=list[Json])
     checks: list[Check] = field(default_factory=list[Check])
     failure: str | None = None
 
@@ -129,6 +138,8 @@ def _open(
     )
     if found.failure is None:
         _store(services, unpacked.lora, unpacked.embeddings, place, found)
+    if found.failure is None:
+        _store_checkpoints(services, unpacked.checkpoints, place, wanted, found)
 
 
 def _store(
@@ -150,6 +161,27 @@ def _store(
         read_back == sha256,
         f"stored as {sha256[:12]}…, read back as {read_back[:12]}…",
     )
+
+
+def _store_checkpoints(
+    services: Services, files: Mapping[int, Path], place: str, rank: int, found: FetchedWeights
+) -> None:
+    """Verify each as the final weights are, and store the good ones."""
+    for step, path in files.items():
+        try:
+            lora = inspect_lora(path)
+        except BadWeights as error:
+            log.warning("identity.checkpoint_refused", step=step, place=place, error=error.message)
+            continue
+        if lora.family != FAMILY or lora.rank != rank:
+            text = f"for {lora.family}, of rank {lora.rank}"
+            log.warning("identity.checkpoint_refused", step=step, place=place, error=text)
+            continue
+        sha256 = _sha256(path)
+        key = f"{place}/{sha256}.safetensors"
+        services.objects.put_file(key, path, "application/octet-stream")
+        values: Json = {"step": step, "object_key": key, "sha256": sha256}
+        found.checkpoints.append({**values, "bytes": path.stat().st_size})
 
 
 def _sha256(path: Path) -> str:

@@ -1,14 +1,15 @@
-"""The rows of weights. Belongs here: statements on vixen.lora_weights. Not: files, providers."""
+"""The rows of weights. Belongs here: statements on lora_weights, lora_checkpoints. Not: files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.base import Json
-from vixen_pipeline.db.models import LoraWeights
+from vixen_pipeline.db.models import LoraCheckpoint, LoraWeights
 from vixen_pipeline.identity.attempts import clear_failure, record_failure, retry_command
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.training_settle import STAGE as TRAININGS
@@ -26,10 +27,21 @@ _EMPTY: Json = dict.fromkeys(
 )  # fmt: skip
 
 
-def save_verified(services: Services, avatar: AvatarRef, training_id: int, values: Json) -> None:
-    """Weights that passed every check; failures of before are forgotten."""
+def save_verified(
+    services: Services,
+    avatar: AvatarRef,
+    training_id: int,
+    values: Json,
+    checkpoints: Sequence[Json] = (),
+) -> None:
+    """Weights that passed every check, with their checkpoints; failures of before are forgotten."""
     with services.database.begin() as session:
-        _upsert(session, services, avatar, training_id, values)
+        weights_id = _upsert(session, services, avatar, training_id, values)
+        for checkpoint in checkpoints:
+            row: Json = {**checkpoint, "created_at": services.clock.now()}
+            session.execute(
+                insert(LoraCheckpoint).values(weights_id=weights_id, **row).on_conflict_do_nothing()
+            )
         clear_failure(session, avatar.id, STAGE)
         clear_failure(session, avatar.id, TRAININGS)
 
@@ -65,10 +77,11 @@ def refused_next_step(avatar_key: str) -> str:
 
 def _upsert(
     session: Session, services: Services, avatar: AvatarRef, training_id: int, values: Json
-) -> None:
+) -> int:
     row: Json = {**_EMPTY, **values, "created_at": services.clock.now()}
-    session.execute(
+    return session.scalars(
         insert(LoraWeights)
         .values(avatar_id=avatar.id, training_id=training_id, **row)
         .on_conflict_do_update(index_elements=[LoraWeights.training_id], set_=row)
-    )
+        .returning(LoraWeights.id)
+    ).one()
