@@ -13,6 +13,7 @@ from vixen_pipeline.effects.model import (
     EffectState,
     Failed,
     Intent,
+    NotDone,
     Outcome,
 )
 from vixen_pipeline.effects.reconcilers import Reconciler, Reconcilers
@@ -30,6 +31,7 @@ __all__ = [
     "Failed",
     "Gate",
     "Intent",
+    "NotDone",
     "Outcome",
     "Point",
     "Reconcile",

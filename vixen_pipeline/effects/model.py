@@ -71,6 +71,12 @@ class Failed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Read back: surely never taken, nor can it be any more (the provider takes a request id once,
+    so that repeating it is safe). It may be dispatched again without waiting for the grace."""
+
+
 Outcome = Accepted | Done | Failed
 
 

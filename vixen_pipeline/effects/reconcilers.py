@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from vixen_pipeline.effects.model import Effect, Outcome
+from vixen_pipeline.effects.model import Effect, NotDone, Outcome
 from vixen_pipeline.effects.service import Effects
 from vixen_pipeline.errors import NotFound
 
 Needs = TypeVar("Needs")
 
-Reconciler = Callable[[Needs, Effect], Outcome | None]
-"""services, effect → what the provider says became of it; None: it does not list it."""
+Reconciler = Callable[[Needs, Effect], Outcome | NotDone | None]
+"""services, effect → what the provider says became of it; None: it does not list it (yet)."""
 
 
 class Reconcilers(Generic[Needs]):

@@ -32,7 +32,7 @@ from vixen_pipeline.clock import Clock
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.effects import repository
-from vixen_pipeline.effects.model import Effect, Failed, Intent, Outcome
+from vixen_pipeline.effects.model import Effect, Failed, Intent, NotDone, Outcome
 from vixen_pipeline.effects.queries import EffectQueries
 from vixen_pipeline.errors import (
     BudgetExceeded,
@@ -53,8 +53,8 @@ Call = Callable[[Effect], Outcome]
 """Does it, once, sending at once. Raises the three ProviderErrors; BudgetExceeded, PolicyRefused
 and Busy mean that nothing was sent; anything else counts as a crash: it may have been sent."""
 
-Reconcile = Callable[[Effect], Outcome | None]
-"""Reads the provider back; None: the provider does not list it. Changes nothing out there."""
+Reconcile = Callable[[Effect], Outcome | NotDone | None]
+"""Reads the provider back; None: it does not list it (yet). Changes nothing out there."""
 
 Gate = Callable[[], AbstractContextManager[object]]
 """Makes what is held from before the dispatch until after the call."""
@@ -250,11 +250,11 @@ class Effects(EffectQueries):
         dispatched_at = effect.dispatched_at or self._clock.now()
         grace_over = self._clock.now() >= dispatched_at + self._grace
         outcome = reconcile(effect)
-        if outcome is not None:
+        if outcome is None and (not grace_over or effect.remote_id is not None):
+            return False
+        if outcome is not None and not isinstance(outcome, NotDone):
             self._save(effect, outcome)
             return True
-        if not grace_over or effect.remote_id is not None:
-            return False
         self._put_back(effect, effect.error or "the provider does not list it: not done")
         return True
 

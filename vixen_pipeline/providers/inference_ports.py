@@ -13,6 +13,9 @@ from vixen_pipeline.providers.ports import Usage
 
 # ---- inference ----------------------------------------------------------------------------------
 
+RUNNING = "running"
+"""`code` of the Transient that `ImageInference.find` raises while the call still runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class InferencePrompt:
@@ -65,15 +68,15 @@ class ImageInference(Protocol):
         """Make the images, blocking until they are there (cold starts included).
 
         `request_id` is an idempotency key: the same one never starts a second run. Raises
-        Transient (also when the weights' URL had expired), Permanent, Unknown when the call may
-        have been taken and its end is not known.
+        Transient (also when the weights' URL had expired, or the reply was lost: the same id may be
+        sent again whatever became of it) and Permanent.
         """
         ...
 
     def find(self, request_id: str, prompts: Sequence[InferencePrompt]) -> InferenceBatch | None:
         """What became of a call, paid for once: its images; None when it was never taken.
 
-        Raises Transient while it still runs.
+        Raises Transient with code RUNNING while it still runs.
         """
         ...
 

@@ -165,6 +165,7 @@ class RenderedImage(Base):
             postgresql_where=text("selected"),
         ),
         Index("ix_rendered_images_effect", "effect_id"),
+        Index("ix_rendered_images_open", "avatar_id", postgresql_where=text("settled_at IS NULL")),
         Index(
             "ix_rendered_images_phash_bits",
             "phash_bits",

@@ -330,6 +330,14 @@ def upgrade() -> None:
         "ix_rendered_images_effect", "rendered_images", ["effect_id"], unique=False, schema="vixen"
     )
     op.create_index(
+        "ix_rendered_images_open",
+        "rendered_images",
+        ["avatar_id"],
+        unique=False,
+        schema="vixen",
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_index(
         "ix_rendered_images_phash_bits",
         "rendered_images",
         ["phash_bits"],
