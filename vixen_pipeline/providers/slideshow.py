@@ -71,7 +71,7 @@ class FfmpegVideo:
             *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-color_range", "tv", *colours),
             *("-s", size, "-r", str(motion.FPS), "-i", "pipe:0"),
             *("-f", "lavfi", "-i", silence, "-map", "0:v", "-map", "1:a", "-t", seconds),
-            *("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high"),
+            *("-c:v", "libx264", "-preset", "superfast", "-crf", "21", "-profile:v", "high"),
             *("-level", "4.1", "-g", str(2 * motion.FPS), "-threads", "1", *colours),
             *("-color_range", "tv", "-c:a", "aac", "-b:a", "96k"),
             *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"),
