@@ -66,7 +66,7 @@ def add(
     if any(item.outcome != "unchanged" for item in landed):
         keys = " ".join(f"--avatar {item.key}" for item in landed)
         note("A running `vixen up` goes on from here. Without one:")
-        note(f"  vixen materialize group:identity {keys}")
+        note(f"  vixen materialize avatars+ {keys}")
 
 
 def list_(
@@ -92,14 +92,15 @@ def list_(
 
 
 def show(key: Key, as_json: JsonOption = False) -> None:
-    """Show one avatar: its stage, what it waits for and since when, its cost, its persona."""
+    """Show one avatar: its stage, what it waits for and since when, cost, persona, pieces."""
     with services_for_command() as services:
         document = _document(services, key)
     if as_json:
         print_json(document)
         return
-    if not document.get("error"):
-        document.pop("permanent", None)  # says something about an error only
+    for part in (document, document.get("content", {})):
+        if not part.get("error"):
+            part.pop("permanent", None)  # says something about an error only
     for name, value in document.items():
         _print(name, value)
 
@@ -205,6 +206,7 @@ def consent_list(as_json: JsonOption = False) -> None:
 
 def _document(services: Services, key: str) -> dict[str, Any]:
     """What `show` prints: the derived status first, then the spec's and the persona's own words."""
+    from vixen_pipeline.content.status import content_statuses
     from vixen_pipeline.identity.persona_store import load_personas, nearest
     from vixen_pipeline.identity.registry import avatar_ref, not_found
     from vixen_pipeline.identity.registry_listing import list_avatars
@@ -236,6 +238,9 @@ def _document(services: Services, key: str) -> dict[str, Any]:
             "nearest": neighbour.key if neighbour else None,
             "similarity": round(neighbour.similarity, 4) if neighbour else None,
         }
+    content = asdict(content_statuses(services, [key])[key])
+    del content["avatar"]
+    document["content"] = content
     return document
 
 

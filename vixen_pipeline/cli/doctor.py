@@ -36,7 +36,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, database, schema, processes, providers and the clock; changes nothing.
+    """Check settings, tools, database, schema, processes, providers, clock; changes nothing.
 
     Exit code 1 when anything has failed; warnings alone do not count.
     """
@@ -60,8 +60,10 @@ def doctor(
 
 def _findings(settings: Settings, *, offline: bool) -> Iterator[Finding]:
     from vixen_pipeline.cli import doctor_checks as checks
+    from vixen_pipeline.cli.doctor_content import content_findings
 
     yield from checks.settings_findings(settings)
+    yield from content_findings(settings)
     yield from checks.folder_findings(settings)
     yield from checks.database_findings(settings)
     yield from checks.process_findings(settings)

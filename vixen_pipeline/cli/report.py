@@ -53,6 +53,12 @@ SECTIONS = (
            ORDER BY s.avatar""",
     ),
     Section(
+        "content",
+        "Content",
+        """SELECT avatar, status, plans, plans_open, pieces_ready, pieces_pending, pieces_rejected
+           FROM report.content_status ORDER BY avatar""",
+    ),
+    Section(
         "costs_by_provider",
         "Costs by provider",
         "SELECT provider, sum(usd) AS usd FROM report.costs GROUP BY 1 ORDER BY 2 DESC",

@@ -44,7 +44,8 @@ def sql(
     """Run one query on the views of schema `report`, read-only, as a role that sees only them.
 
     Starts the embedded database when needed. Views: report.avatars, report.identity_status,
-    report.costs, report.dead_letters, report.effects_overdue.
+    report.content_status, report.content_plans, report.pieces, report.costs, report.dead_letters,
+    report.effects_overdue.
     """
     text = sys.stdin.read() if query == "-" else query
     with services_for_command() as services:
