@@ -153,6 +153,7 @@ class Endpoint:
             try:
                 await modal_work.check_weights(self._state, body)
             except WeightsError as error:
+                self._state.calls[f"{PROVIDER} {error.code}"] += 1
                 return _failure(error.code, error.message)
             kinds = modal_work.take_kinds(self._state, len(body.prompts))
             row = await modal_runs.take(self._state, body, kinds, self._studio.turns(body))
