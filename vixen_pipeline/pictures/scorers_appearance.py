@@ -78,6 +78,23 @@ class AppearanceScorer:
 
 def _distance(head: Descriptor, windows: Descriptor) -> float:
     """The mean colour difference of the best-fitting window, over its best cells."""
+    return float(_distances(head, windows).min())
+
+
+def head_box(reference: Descriptor, picture: Descriptor) -> tuple[float, float, float, float]:
+    """Where the head of the reference is in the picture: left, top, right, bottom as shares.
+
+    Always the best-fitting window, whoever is shown: a place to keep when cropping, no judgement.
+    """
+    best = int(_distances(reference[0], picture).argmin())
+    rows, columns = _edges()
+    top, bottom = int(rows[best, 0]), int(rows[best, -1])
+    left, right = int(columns[best, 0]), int(columns[best, -1])
+    return left / SIDE, top / SIDE, right / SIDE, bottom / SIDE
+
+
+def _distances(head: Descriptor, windows: Descriptor) -> Descriptor:
+    """The same for each window."""
     import numpy as np
 
     differences = np.sqrt(np.square(windows - head).sum(axis=2))
@@ -85,7 +102,7 @@ def _distance(head: Descriptor, windows: Descriptor) -> float:
     windows, head = windows[:, inside], head[inside]
     kept = int(len(inside) * KEPT_CELLS)
     best = np.partition(differences, kept - 1, axis=1)[:, :kept]
-    return float(best.mean(axis=1).min())
+    return best.mean(axis=1)
 
 
 @cache
