@@ -99,14 +99,14 @@ def _origin(services: Services, draft: rows.Composite, avatar_key: str, model: s
             .join(RenderedImage, RenderedImage.id == ContentPiece.image_id)
             .where(ContentPiece.id.in_(ids))
         ).all()
-    images: dict[int, str] = {row[0]: row[1] for row in found if row[1] is not None}
-    loras = sorted({row[2] for row in found})
+    images = {piece_id: digest for piece_id, digest, _ in found}
+    loras = sorted({weights for _, _, weights in found})
     ingredients = [
         *(Ingredient("LoRA of the avatar", digest, "lora") for digest in loras),
         *(
-            Ingredient(f"Still {number}", images[piece_id], "image")
+            Ingredient(f"Still {number}", digest, "image")
             for number, piece_id in enumerate(ids, 1)
-            if piece_id in images
+            if (digest := images.get(piece_id)) is not None
         ),
     ]
     return Origin(
