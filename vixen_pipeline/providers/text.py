@@ -104,6 +104,14 @@ class FallbackText:
             return refusal
         raise _most_hopeful(failures)
 
+    def turned(self) -> FallbackText:
+        """The same models, the last asked first."""
+        return FallbackText(
+            self._models[::-1],
+            fall_back_on_refusal=self._fall_back_on_refusal,
+            monotonic=self._monotonic,
+        )
+
     def _order(self) -> list[int]:
         now = self._monotonic()
         return sorted(range(len(self._models)), key=lambda i: self._rests_until[i] > now)
@@ -116,6 +124,11 @@ class FallbackText:
             seconds = REST_S if asked is None else min(max(asked, _SHORTEST_REST_S), LONG_REST_S)
         with self._lock:
             self._rests_until[index] = self._monotonic() + seconds
+
+
+def second_opinion(model: TextModel) -> TextModel:
+    """Whom to ask when an answer of `model` is no use: its fallback first, if it has one."""
+    return model.turned() if isinstance(model, FallbackText) else model
 
 
 def _falls_back(error: ProviderError) -> bool:
