@@ -55,6 +55,8 @@ def env(settings: Settings, sandbox: Sandbox, postgres_url: str) -> Generator[di
         "VIXEN_REPLICATE_WEBHOOK_SECRETS": sandbox.webhook_secret,
         "VIXEN_DATASET_IMAGES": "4",
         "VIXEN_TRAINING_POLL_S": "1",
+        "VIXEN_EXAM_IMAGES": "4",
+        "VIXEN_CONTENT_PIECES": "4",
     }
 
 

@@ -37,6 +37,10 @@ QUICK = {
     "VIXEN_REPLICATE_TIMEOUT_S": "5",
     "VIXEN_TEXT_TIMEOUT_S": "5",
     "VIXEN_TRAINING_POLL_S": "8",
+    "VIXEN_EXAM_IMAGES": "4",
+    "VIXEN_CONTENT_PIECES": "5",
+    "VIXEN_CONTENT_CAROUSELS": "10",  # per 50 stills
+    "VIXEN_CONTENT_SLIDESHOWS": "10",
 }
 
 
@@ -126,11 +130,13 @@ class Instance:
 
     # ---- hurting --------------------------------------------------------------------------------
 
-    def run_workers(self) -> list[psutil.Process]:
-        """Processes that execute runs now, by the pids that Dagster noted when it started them."""
+    def run_workers(self, job: str = "identity_drain") -> list[psutil.Process]:
+        """Processes that execute runs of `job`, by the pids that Dagster noted at their start."""
         noted = self.rows(
             "SELECT e.event FROM event_logs e JOIN runs r USING (run_id)"
-            " WHERE r.status IN ('STARTED', 'STARTING') AND e.event LIKE %s",
+            " WHERE r.status IN ('STARTED', 'STARTING') AND r.pipeline_name = %s"
+            " AND e.event LIKE %s",
+            job,
             "%(pid: %",
             database="dagster",
         )
@@ -138,9 +144,9 @@ class Instance:
         mine = {child.pid: child for child in psutil.Process(self._pid()).children(recursive=True)}
         return [mine[pid] for pid in pids if pid in mine and _command(mine[pid])]
 
-    def kill_run_worker(self) -> int:
-        """kill -9 of a process that executes a run; waits until there is one."""
-        victim = wait_until(self.run_workers, seconds=60)[0]
+    def kill_run_worker(self, job: str = "identity_drain") -> int:
+        """kill -9 of a process that executes a run of `job`; waits until there is one."""
+        victim = wait_until(lambda: self.run_workers(job), seconds=60)[0]
         victim.send_signal(signal.SIGKILL)
         return victim.pid
 
