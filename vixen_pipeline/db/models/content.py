@@ -77,7 +77,8 @@ class ContentPlan(Base):
     """What is to be made for an avatar: asked for by a person, or the default one (number 1).
 
     `mix` is {tier: count}, exact; `platforms` of "instagram", "tiktok"; `formats` is
-    {"carousel": n, "slideshow": n}, composed of the plan's stills.
+    {"carousel": n, "slideshow": n}, composed of the plan's stills. `contact_sheet_key` names the
+    picture of all stills of a completed plan.
     """
 
     __tablename__ = "content_plans"
@@ -102,6 +103,7 @@ class ContentPlan(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     planned_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    contact_sheet_key: Mapped[str | None]
 
 
 class ContentShot(Base):

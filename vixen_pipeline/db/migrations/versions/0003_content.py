@@ -36,6 +36,7 @@ def upgrade() -> None:
         ),
         sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("contact_sheet_key", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["avatar_id"], ["vixen.avatars.id"], name=op.f("fk_content_plans_avatar_id_avatars")
         ),
