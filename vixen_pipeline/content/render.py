@@ -31,12 +31,14 @@ from vixen_pipeline.content.render_rows import (
     save_columns,
     settle_call,
 )
+from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import RenderedImage
 from vixen_pipeline.errors import BudgetExceeded, StageFailed, Transient, VixenError
 from vixen_pipeline.identity.image_disk import room_on_disk
 from vixen_pipeline.identity.image_pool import OF_ONE_AVATAR
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.pictures.measuring import Anchor
+from vixen_pipeline.providers.inference_ports import InferenceBatch
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
@@ -57,11 +59,15 @@ class _Done:
 
 @dataclass
 class Renderer:
-    """One run. `errors` says which avatars were stopped by what; the others are done."""
+    """One run. `errors` says which avatars were stopped by what; the others are done.
+
+    `watch` sees the key and the bytes of each image that is stored, on a thread of the pool.
+    """
 
     services: Services
     anchors: Mapping[int, Anchor]
     on_images: OnImages
+    watch: Callable[[str, bytes], None] | None = None
     errors: dict[int, VixenError] = field(default_factory=dict[int, VixenError])
     in_flight: dict[int, int] = field(default_factory=dict[int, int])
     futures: set[Future[_Done]] = field(default_factory=set[Future[_Done]])
@@ -171,9 +177,17 @@ class Renderer:
                     make_image(self.services, call.avatar, anchor, batch, row.request_id)
                     for row in call.rows
                 ]
+                self._show(call, batch, made)
             return _Done(call.avatar, images, settle_call(self.services, call, batch, made))
         except OF_ONE_AVATAR as error:
             return _Done(call.avatar, images, (), error)
+
+    def _show(self, call: OpenCall, batch: InferenceBatch | None, made: Sequence[Json]) -> None:
+        if self.watch is None or batch is None:
+            return
+        for row, image in zip(call.rows, made, strict=True):
+            if image["object_key"] is not None:
+                self.watch(image["object_key"], batch.images[row.request_id])
 
     def _measure(self, avatar: AvatarRef, row: RenderedImage) -> _Done:
         try:
