@@ -1,9 +1,9 @@
-"""System 2 as a whole against the real sandbox: from verified weights to pieces ready to publish."""
+"""System 2 as a whole against the real sandbox: from verified weights to signed pieces."""
 
 from __future__ import annotations
 
 import pytest
-from content_kit_kills import ready_avatars
+from content_kit_ring import trained_avatars
 from sqlalchemy import text
 
 from vixen_pipeline.content.advance import advance
@@ -39,7 +39,7 @@ def go(services):
 
 
 def test_two_avatars_get_their_pieces_in_one_round_and_every_figure_is_reported(small, sandbox):
-    keys = [avatar.key for avatar in ready_avatars(small, sandbox, "luna", "mara")]
+    keys = trained_avatars(small, sandbox, "luna", "mara")
     log = go(small)
     failed = [(name, r.avatar, r.error) for name, r in log if r.outcome == "failed"]
     assert not failed
@@ -65,11 +65,11 @@ def test_two_avatars_get_their_pieces_in_one_round_and_every_figure_is_reported(
 
 
 def test_making_it_again_by_hand_changes_nothing_and_costs_nothing(small, sandbox):
-    (avatar,) = ready_avatars(small, sandbox, "luna")
+    (key,) = trained_avatars(small, sandbox, "luna")
     go(small)
     before = facts(small)
     for stage in CONTENT_STAGES:
-        (result,) = stage.run(small, [avatar.key], no_progress)
+        (result,) = stage.run(small, [key], no_progress)
         assert result.outcome == "unchanged", (stage.name, result)
         assert set(result.metadata) >= set(stage.metadata_schema), stage.name
         assert {c.name for c in result.checks} == {name for name, _ in stage.checks}
@@ -78,7 +78,7 @@ def test_making_it_again_by_hand_changes_nothing_and_costs_nothing(small, sandbo
 
 
 def test_no_secret_and_no_presigned_address_is_kept_or_shown(small, sandbox):
-    ready_avatars(small, sandbox, "luna")
+    trained_avatars(small, sandbox, "luna")
     log = go(small)
     shown = " ".join(f"{r.metadata}{r.checks}" for _, r in log)
     with small.database.begin() as session:
