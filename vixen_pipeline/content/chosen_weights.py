@@ -1,8 +1,9 @@
 """Which weights content is made with. Belongs here: the one query that every other stage asks.
 
 Does not: examining (exams.py) and its rule (exam_rule.py). Weights that were never examined, or
-that failed, are never returned. While newer weights are examined (a retraining of the same looks),
-the ones that passed before stay in use; a change of looks ends their use.
+that failed, are never returned, nor those that today's thresholds would not pass. While newer
+weights are examined (a retraining of the same looks), the ones that passed before stay in use; a
+change of looks ends their use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from vixen_pipeline.content.exam_rule import ExamThresholds, unfit_reasons
 from vixen_pipeline.db.models import LoraTraining, LoraWeights, WeightsExam
 from vixen_pipeline.identity.registry import AvatarRef, avatar_refs
 from vixen_pipeline.identity.training_rows import current_datasets
@@ -49,6 +51,7 @@ def chosen_weights(services: Services, keys: Sequence[str]) -> dict[int, ChosenW
 def select_chosen(session: Session, avatars: Sequence[AvatarRef]) -> dict[int, ChosenWeights]:
     """The same, in the caller's transaction: of each avatar's present looks, the newest."""
     datasets = current_datasets(session, avatars)
+    thresholds = ExamThresholds()
     portraits = {each.avatar_id: each.portrait_id for each in datasets.values()}
     rows = session.execute(
         select(WeightsExam, LoraWeights)
@@ -65,7 +68,7 @@ def select_chosen(session: Session, avatars: Sequence[AvatarRef]) -> dict[int, C
     return {
         exam.avatar_id: _chosen(exam, weights)
         for exam, weights in rows
-        if exam.portrait_id == portraits[exam.avatar_id]
+        if exam.portrait_id == portraits[exam.avatar_id] and not unfit_reasons(exam, thresholds)
     }
 
 

@@ -1,7 +1,8 @@
 """The rows of trainings. Belongs here: statements on vixen.lora_trainings. Not: providers.
 
 A training is *spent* when nothing usable comes of it any more: it failed, was canceled or aborted,
-or its weights were refused. Only a person makes another attempt: by forgetting the failure.
+its weights were refused, or they failed their exam. Only a person makes another attempt: by
+forgetting the failure.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vixen_pipeline.db.models import (
     LoraTraining,
     LoraWeights,
     TrainingDataset,
+    WeightsExam,
 )
 from vixen_pipeline.identity.dataset_rows import newest_datasets
 from vixen_pipeline.identity.portraits import select_portraits
@@ -63,6 +65,16 @@ def weights_of(session: Session, training_ids: Iterable[int]) -> dict[int, LoraW
         select(LoraWeights).where(LoraWeights.training_id.in_(list(training_ids)))
     )
     return {row.training_id: row for row in rows}
+
+
+def failed_exam(session: Session, weights_id: int) -> bool:
+    """Whether these weights were examined, every candidate to the end, and none was chosen."""
+    rows = session.execute(
+        select(WeightsExam.chosen, WeightsExam.completed_at).where(
+            WeightsExam.weights_id == weights_id
+        )
+    ).all()
+    return bool(rows) and not any(row.chosen or row.completed_at is None for row in rows)
 
 
 def last_attempt(session: Session, dataset_id: int, settings_digest: str) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from vixen_pipeline.db.models import LoraTraining, LoraWeights, TrainingDataset
+from vixen_pipeline.db.models import LoraTraining, TrainingDataset
 from vixen_pipeline.errors import (
     BudgetExceeded,
     Busy,
@@ -35,6 +35,7 @@ from vixen_pipeline.identity.training_rows import (
     OPEN,
     claim_due,
     current_datasets,
+    failed_exam,
     last_attempt,
     newest_trainings,
     weights_of,
@@ -86,7 +87,8 @@ def needs_training(services: Services, avatar: AvatarRef, training: LoraTraining
 
     After one that was spent, only when a person has asked: the failure that was kept with its end
     is then forgotten. Weights that were refused are first fetched again when asked for; another
-    training is paid for when only the failure of *this* stage was forgotten.
+    training is paid for when only the failure of *this* stage was forgotten. Likewise for weights
+    that failed their exam, when the failure that the exam left here was forgotten.
     """
     if training is None or training.status in FAILED:
         return True
@@ -94,9 +96,11 @@ def needs_training(services: Services, avatar: AvatarRef, training: LoraTraining
         return False
     with services.database.begin() as session:
         weights = weights_of(session, [training.id]).get(training.id)
-        if weights is None or weights.failure is None:
+        if weights is None:
             return False
         mine = failures(session, [avatar.id], STAGE)
+        if weights.failure is None:
+            return failed_exam(session, weights.id) and not mine
         of_weights = failures(session, [avatar.id], "lora_weights")
     return bool(of_weights) and not mine
 
@@ -140,16 +144,20 @@ def _report(run: StageRun, avatar: AvatarRef, training: LoraTraining, outcome: O
         error = StageFailed(STAGE, message, next_step=another_attempt(avatar.key))
         run.fail(avatar, error, metadata=metadata)
         return
-    if training.status == "succeeded" and _refused(run.services, training) is not None:
+    if training.status == "succeeded" and _refused(run.services, training):
+        # Its failure stays: that a person forgets it is what pays for another attempt.
         run.results[avatar.key] = StageResult(avatar.key, outcome, metadata, (check,))
         return
     run.complete(avatar, outcome, metadata, (check,))
 
 
-def _refused(services: Services, training: LoraTraining) -> LoraWeights | None:
+def _refused(services: Services, training: LoraTraining) -> bool:
+    """Whether the training's weights are unusable: refused, or of a failed exam."""
     with services.database.begin() as session:
         weights = weights_of(session, [training.id]).get(training.id)
-    return weights if weights is not None and weights.failure is not None else None
+        if weights is None:
+            return False
+        return weights.failure is not None or failed_exam(session, weights.id)
 
 
 def _metadata(training: LoraTraining) -> dict[str, Meta]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
 STAGE = "lora_weights"
+EXAMS = "weights_exams"
+"""The stage of the content system that examines what is kept here."""
 _EMPTY: Json = dict.fromkeys(
     (
         "archive_key", "archive_sha256", "object_key", "sha256", "bytes", "embeddings_key",
@@ -44,6 +46,7 @@ def save_verified(
             )
         clear_failure(session, avatar.id, STAGE)
         clear_failure(session, avatar.id, TRAININGS)
+        clear_failure(session, avatar.id, EXAMS)  # of other weights: these are examined anew
 
 
 def save_refused(
