@@ -126,6 +126,12 @@ def give_exam(services: Services, session: Session, avatar: AvatarRef) -> None:
         object_key="weights/x",
         exam_digest="d",
         scorer="appearance",
+        images=4,
+        identity_mean=0.9,
+        identity_p10=0.88,
+        diversity=31.0,
+        nearest_training=15,
+        scores={"asked": 4, "identity": [0.9] * 4, "nearest": [15] * 4, "flagged": []},
         chosen=True,
         completed_at=services.clock.now(),
     )
