@@ -90,7 +90,7 @@ def _shot(avatar: AvatarRef, plan_id: int, number: int, position: int) -> dict[s
         "tier": ("public", "premium", "exclusive")[position % 3],
         "template": activity.replace(" ", "-"),
         "choices": {
-            "background": background, "outfit": outfit,
+            "scene": activity, "background": background, "outfit": outfit,
             "angle": ANGLES[position % len(ANGLES)], "lighting": "soft window light",
         },
         "prompt": f"TOK {activity} {position}", "negative_prompt": "",
@@ -138,7 +138,7 @@ def answer(prompt: str, variants: int = 3, **changes: Any) -> CopyAnswer:
                         {
                             "platform": name,
                             "variants": [
-                                variant(_own(piece["picture"], name, n), **changes)
+                                variant(_own(str(piece), name, n), **changes)
                                 for n in range(variants)
                             ],
                         }

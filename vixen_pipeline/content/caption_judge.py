@@ -61,7 +61,7 @@ class Voice:
 
 
 def problems(composed: Composed, platform: Platform, voice: Voice) -> list[str]:
-    """Why a caption cannot be used, one line each; empty means that it can."""
+    """Why a caption cannot be used, one line each; empty: it may be, if `breaches` finds none."""
     found: list[str] = []
     words = composed.words
     if not composed.hook or not composed.body:
@@ -78,19 +78,23 @@ def problems(composed: Composed, platform: Platform, voice: Voice) -> list[str]:
     ):
         if (match := pattern(source).search(words)) is not None:
             found.append(f"foreign: it contains {what} ({match.group()[:40]!r})")
-    found += _breaches(composed, voice)
+    found += _denials(composed, voice)
     found += [f"limits: {problem}" for problem in limit_problems(
         platform, composed.caption, composed.title)]  # fmt: skip
     return found
 
 
-def _breaches(composed: Composed, voice: Voice) -> list[str]:
-    found = [
+def breaches(caption: str, voice: Voice) -> list[str]:
+    """Where a caption breaks the avatar policy. Costs milliseconds, so it is asked last: of the
+    variant that would be chosen, which is where words pass the door."""
+    return [
         f"policy: {violation.message}"
-        for violation in check_text(
-            composed.caption, Door.CAPTION, allowed_people=voice.allowed_people
-        )
+        for violation in check_text(caption, Door.CAPTION, allowed_people=voice.allowed_people)
     ]
+
+
+def _denials(composed: Composed, voice: Voice) -> list[str]:
+    found: list[str] = []
     if (denial := disclosure_problem(composed.caption)) is not None:
         found.append(f"disclosure: the caption {denial}")
     folded = composed.caption.casefold()

@@ -81,7 +81,7 @@ def clusters(text: str) -> Iterator[str]:
 
 def utf16_units(text: str) -> int:
     """Length as TikTok counts it: code points beyond U+FFFF count twice."""
-    return len(text) + sum(1 for c in text if ord(c) > 0xFFFF)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, units: int) -> str:

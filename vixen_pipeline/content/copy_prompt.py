@@ -66,6 +66,9 @@ _PERSONA = (
 )  # fmt: skip
 
 
+_SEEN = ("scene", "background", "moment", "prop", "outfit", "lighting", "expression")
+
+
 def system_text(avatar: AvatarRef, persona: Persona, notes: str | None, variants: int) -> str:
     """Rules, persona and notes; the same for every call of one plan."""
     document = persona.document()
@@ -92,7 +95,7 @@ def copy_prompt(chunk: Chunk) -> str:
             "number": number,
             "platforms": wanted[shot.id],
             "tier": shot.tier,
-            "picture": picture(shot),
+            **picture(shot),
         }
         for number, shot in enumerate(chunk.shots, start=1)
     ]
@@ -103,11 +106,10 @@ def copy_prompt(chunk: Chunk) -> str:
     return text
 
 
-def picture(shot: Shot) -> str:
-    """What can be seen, in a few words: the choices that the shot was planned with."""
-    choices = [value for _, value in sorted(shot.choices.items())]
-    said = [value for value in choices if isinstance(value, str) and value.strip()]
-    return "; ".join(dict.fromkeys([shot.template.replace("-", " ").replace("_", " "), *said]))
+def picture(shot: Shot) -> dict[str, str]:
+    """What can be seen. Angle and framing are left out: nobody writes about the camera."""
+    seen = {"scene": shot.template.replace("-", " ").replace("_", " "), **shot.choices}
+    return {name: str(seen[name]) for name in _SEEN if seen.get(name)}
 
 
 def _data(value: Mapping[str, object] | Sequence[object] | str) -> str:

@@ -78,8 +78,10 @@ def _metadata(run: StageRun, book: CopyBook, sums: Figures) -> dict[str, Meta]:
         "refused": Meta("int", sums.refused),
         "cut_off": Meta("int", sums.cut_off),
         "score_mean": Meta("float", sums.score_mean),
-        "input_tokens_per_piece": Meta("float", tokens / pieces if tokens is not None else None),
-        "cached_share": Meta("float", (cached or 0) / tokens if tokens else None),
+        "input_tokens_per_piece": Meta(
+            "float", round(tokens / pieces, 1) if tokens is not None else None
+        ),
+        "cached_share": Meta("float", round((cached or 0) / tokens, 4) if tokens else None),
         "model": Meta("text", sums.models),
         "usd": Meta("usd", run.stage_cost(book.avatar)),
         "usd_per_piece": Meta("usd", usd(sums.usd / pieces)),

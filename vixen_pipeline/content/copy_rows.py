@@ -50,8 +50,8 @@ _FIGURES = text(
            avg(copy.score) FILTER (WHERE copy.chosen) AS score_mean,
            count(DISTINCT copy.shot_id) AS pieces,
            sum(copy.usd) AS usd,
-           sum(copy.input_tokens) AS input_tokens,
-           sum(copy.cached_tokens) AS cached_tokens,
+           sum(copy.input_tokens)::bigint AS input_tokens,
+           sum(copy.cached_tokens)::bigint AS cached_tokens,
            string_agg(DISTINCT copy.provider || ' ' || copy.model, ', ') AS models
     FROM vixen.content_shots AS shot
     JOIN vixen.content_copies AS copy ON copy.shot_id = shot.id
@@ -59,6 +59,17 @@ _FIGURES = text(
     GROUP BY shot.avatar_id
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What choosing says about one row; `reason` None: nothing speaks against it."""
+
+    id: int
+    scores: Json
+    score: float
+    reason: str | None
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,30 +156,27 @@ def insert_copies(session: Session, rows: Sequence[Json]) -> None:
 
 
 def save_moderation(session: Session, verdicts: Mapping[int, tuple[Json, str | None]]) -> None:
-    """Keep verdicts by row id, with why a row is refused (None: it is not)."""
-    for row_id, (verdict, reason) in verdicts.items():
-        session.execute(
-            update(ContentCopy)
-            .where(ContentCopy.id == row_id)
-            .values(moderation=verdict, reason=reason)
-        )
+    """Keep the moderator's verdicts by row id, with why a row is refused (None: it is not)."""
+    session.execute(
+        update(ContentCopy),
+        [
+            {"id": row_id, "moderation": verdict, "reason": reason}
+            for row_id, (verdict, reason) in verdicts.items()
+        ],
+    )
 
 
-def save_choice(
-    session: Session,
-    scored: Mapping[int, tuple[Json, float]],
-    repeats: Mapping[int, str],
-    chosen: Sequence[int],
-) -> None:
-    """Keep scores, why a row repeats another, and which rows are chosen; in one transaction."""
-    for row_id, (parts, score) in scored.items():
+def save_verdicts(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Keep scores, reasons and choices."""
+    if verdicts:
         session.execute(
-            update(ContentCopy).where(ContentCopy.id == row_id).values(scores=parts, score=score)
-        )
-    for row_id, reason in repeats.items():
-        session.execute(update(ContentCopy).where(ContentCopy.id == row_id).values(reason=reason))
-    if chosen:
-        session.execute(update(ContentCopy).where(ContentCopy.id.in_(chosen)).values(chosen=True))
+            update(ContentCopy),
+            [
+                {"id": v.id, "scores": v.scores, "score": v.score, "reason": v.reason,
+                 "chosen": v.chosen}
+                for v in verdicts
+            ],
+        )  # fmt: skip
 
 
 def figures(session: Session, books: Mapping[int, CopyBook]) -> dict[int, Figures]:

@@ -105,7 +105,7 @@ class _Making:
             self._in_threads({a.id: unmoderated(books[a.id]) for a in self._open}, self._moderate)
             books = _load(self._run, self._open)
             for avatar in self._open:
-                choose(self._services, books[avatar.id])
+                choose(self._services, books[avatar.id], self._voices[avatar.id])
             books = _load(self._run, self._open)
             self._settle(books)
             self._in_threads(

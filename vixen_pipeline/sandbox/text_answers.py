@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vixen_pipeline.sandbox.state import SandboxState
+from vixen_pipeline.sandbox.text_copy import write_copy
 from vixen_pipeline.sandbox.text_fit import first_tokens, tokens
 from vixen_pipeline.sandbox.text_schema import write_json, write_text
 
@@ -68,5 +69,7 @@ def answer(state: SandboxState, question: Question) -> Answer:
 def _write(question: Question) -> str:
     if question.schema is None:
         return write_text(question.prompt)
-    value = write_json(question.prompt, question.schema)
+    value = write_copy(question.prompt, question.schema)
+    if value is None:
+        value = write_json(question.prompt, question.schema)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
