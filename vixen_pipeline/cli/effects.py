@@ -132,11 +132,12 @@ def _doubtful(services: Services) -> list[int]:
 
 def _reconcile_one(services: Services, effect_id: int) -> dict[str, Any]:
     """One effect's new state; its failure must not keep the others from being asked."""
+    from vixen_pipeline.content.reconcilers import CONTENT_RECONCILERS
     from vixen_pipeline.effects import Reconcilers
     from vixen_pipeline.identity.reconcilers import IDENTITY_RECONCILERS
     from vixen_pipeline.services import Services
 
-    registry = Reconcilers[Services](IDENTITY_RECONCILERS)
+    registry = Reconcilers[Services](IDENTITY_RECONCILERS, CONTENT_RECONCILERS)
     try:
         effect = registry.reconcile(services, services.effects, effect_id)
     except Unknown as error:
