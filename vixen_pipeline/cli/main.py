@@ -22,6 +22,7 @@ COMMAND_MODULES = (
     "avatar",
     "materialize",
     "backfill",
+    "content_plan",
     "costs",
     "report",
     "sql",

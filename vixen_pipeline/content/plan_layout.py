@@ -90,13 +90,13 @@ def noted_templates(notes: str | None, templates: Sequence[Template]) -> frozens
     return frozenset(
         each.id
         for each in templates
-        if words & _telling(" ".join([each.name, each.scene, *each.backgrounds, *each.outfits]))
+        if words & _telling(" ".join([each.name, each.scene, *each.backgrounds]))
     )
 
 
 _DULL = frozenset(
-    ["about", "after", "also", "from", "have", "into", "more", "most", "post", "that", "their"]
-) | {"them", "this", "very", "wearing", "with", "your"}
+    ["about", "after", "also", "from", "have", "into", "more", "most", "post", "over", "that"]
+) | {"their", "them", "this", "very", "wearing", "with", "your"}
 
 
 def _telling(text: str) -> set[str]:

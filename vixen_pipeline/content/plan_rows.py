@@ -115,7 +115,7 @@ def nearest_similarities(
     for start in range(0, len(vectors), _CHUNK):
         chunk = [vector_text(each) for each in vectors[start : start + _CHUNK]]
         asked = {"vectors": chunk, "avatar_id": avatar_id, "model": model}
-        for number, similarity in session.execute(_NEAREST, asked).tuples():
+        for number, similarity in session.execute(_NEAREST, asked):
             found[start + number - 1] = float(similarity)
     return found
 
