@@ -68,7 +68,7 @@ def problems(composed: Composed, platform: Platform, voice: Voice) -> list[str]:
         found.append("empty: the hook or the caption has no words")
     if letters(words) < LEAST_LETTERS:
         found.append(f"empty: fewer than {LEAST_LETTERS} letters")
-    elif language_match(words, voice.locale) < LEAST_MATCH:
+    elif _language(composed, voice) < LEAST_MATCH:
         found.append(f"language: not written in the language of {voice.locale}")
     for what, source in (
         ("a link", _LINK),
@@ -111,7 +111,7 @@ def scores(composed: Composed, platform: Platform, voice: Voice, asked: Sequence
     return {
         "length": round(_length(composed, platform), 4),
         "hook": round(_hook(composed.hook), 4),
-        "language": round(language_match(composed.words, voice.locale), 4),
+        "language": round(_language(composed, voice), 4),
         "hashtags": round(_hashtags(composed, platform, asked), 4),
     }
 
@@ -119,6 +119,11 @@ def scores(composed: Composed, platform: Platform, voice: Voice, asked: Sequence
 def overall(parts: Mapping[str, float]) -> float:
     """The weighted mean; a score that is not there counts as 0: not measured earns nothing."""
     return round(sum(weight * parts.get(name, 0.0) for name, weight in WEIGHTS.items()), 4)
+
+
+def _language(composed: Composed, voice: Voice) -> float:
+    """Of the whole, and of the body alone: a hook in the right language does not hide it."""
+    return min(language_match(text, voice.locale) for text in (composed.words, composed.body))
 
 
 def _length(composed: Composed, platform: Platform) -> float:
