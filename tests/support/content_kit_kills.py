@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 from sqlalchemy import text
@@ -21,6 +23,7 @@ from vixen_identity import add_avatars, give_dataset
 from vixen_testkit import wait_until
 
 from vixen_pipeline.content.stages_list import CONTENT_STAGES
+from vixen_pipeline.identity.personas import run_personas
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.trainings import poll_due, run_lora_trainings
 from vixen_pipeline.identity.weights import run_lora_weights
@@ -49,10 +52,12 @@ STAGES = {stage.name: stage for stage in CONTENT_STAGES}
 def ready_avatars(services: Services, sandbox: Sandbox, *handles: str) -> list[AvatarRef]:
     """Avatars whose weights are trained, fetched and verified, by the stages themselves."""
     sandbox.control.training(seconds=0)
-    avatars = add_avatars(services, *handles)
+    avatars = add_avatars(services, *handles, persona=False)
+    keys = [avatar.key for avatar in avatars]
+    for result in run_personas(services, keys, no_progress):
+        assert result.outcome == "made", result
     for avatar in avatars:
         give_dataset(services, avatar)
-    keys = [avatar.key for avatar in avatars]
     for result in run_lora_trainings(services, keys, no_progress):
         assert result.outcome == "made", result
     ended = "SELECT count(*) FROM vixen.lora_trainings WHERE status = 'succeeded'"
@@ -93,30 +98,46 @@ def environment(settings: Settings, changes: Mapping[str, object]) -> dict[str, 
     }
 
 
+@dataclass
+class Apart:
+    """A run in a process of its own; `said` is what it has printed."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+
+    def said(self) -> str:
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
 @contextmanager
 def run_apart(
     services: Services, stage: str, *keys: str, point: str = "never", **changes: object
-) -> Generator[subprocess.Popen[str]]:
+) -> Generator[Apart]:
     """A stage ("chain": all of them) in a process of its own; killed (-9) at the end."""
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), stage, point, *keys],
-        env=environment(services.settings, {**SMALL, **changes}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), stage, point, *keys],
+            env=environment(services.settings, {**SMALL, **changes}),
+            stdout=output,
+            stderr=output,
+        )
+        apart = Apart(process, output)
+        try:
+            yield apart
+        finally:
+            apart.kill()
 
 
 def run_and_die(services: Services, stage: str, *keys: str, point: str, **changes: object) -> None:
     """The stage until its process kills itself at `point`."""
-    with run_apart(services, stage, *keys, point=point, **changes) as process:
-        said, _ = process.communicate(timeout=RUN_S)
-    assert process.returncode == -signal.SIGKILL, (point, process.returncode, said[-3000:])
+    with run_apart(services, stage, *keys, point=point, **changes) as apart:
+        code = apart.process.wait(timeout=RUN_S)
+        assert code == -signal.SIGKILL, (point, code, apart.said())
 
 
 def kill_before_write(services: Services, table: str, stage: str, *keys: str) -> None:
@@ -125,23 +146,16 @@ def kill_before_write(services: Services, table: str, stage: str, *keys: str) ->
     url = services.database.url.replace("postgresql+psycopg://", "postgresql://", 1)
     with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as looker:
         holder.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE".encode())
-        with run_apart(services, stage, *keys) as process:
+        with run_apart(services, stage, *keys) as apart:
 
             def reached() -> bool:
-                if process.poll() is not None:
-                    raise AssertionError(f"{stage} ended: {process.communicate()[0][-3000:]}")
+                assert apart.process.poll() is None, f"{stage} ended: {apart.said()}"
                 return looker.execute(waits, [table]).fetchone() is not None
 
             wait_until(reached, seconds=RUN_S, every=0.02)
-            process.kill()
-            process.wait()
         holder.rollback()
-    gone = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
-    with psycopg.connect(url, autocommit=True) as looker:
-        mine = " AND application_name LIKE 'vixen%%' AND wait_event_type = 'Lock'"
-        wait_until(
-            lambda: not looker.execute((gone + mine).encode(), [looker.info.backend_pid]).fetchone()
-        )
+        # The server notices that its client is gone when it has the lock.
+        wait_until(lambda: looker.execute(waits, [table]).fetchone() is None)
 
 
 def number(services: Services, query: str, **values: Any) -> int:
