@@ -133,7 +133,7 @@ def _head(image: Image, reference: Descriptor | None) -> tuple[float, float, flo
 
     picture = Picture(image, CONTENT_TYPE, image.width, image.height, "", 0)
     found = AppearanceScorer().describe(picture)
-    return HEAD_BOX if found is None else head_box(reference, found)
+    return HEAD_BOX if found is None else head_box(reference, found, image.width, image.height)
 
 
 def _origin(task: StillTask, shape: str, now: datetime) -> Origin:

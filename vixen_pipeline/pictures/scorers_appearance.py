@@ -5,7 +5,7 @@ surrounds the face) between two pictures: enough to reject another person than t
 when they differ in hair or skin, and to notice when the head is missing; two people who share both
 look the same to it. Where faces matter, use the extra `faces` (VIXEN_IDENTITY_SCORER=dlib).
 
-How: a picture is shrunk to `SIDE` pixels; every plausible head window (several sizes and places
+How: a picture is shrunk to `SIDE` pixels on its short side; every plausible head window (several sizes and places
 near the middle line) is described by the mean colour of the cells of a grid, brightness counting
 less than hue so that light may change. The reference is a face close-up, so its window is known;
 the score of another picture is that of its best window. Mirrored windows count too: a head that
@@ -51,12 +51,13 @@ class AppearanceScorer:
         import numpy as np
         from PIL.Image import Resampling
 
-        small = picture.image.resize((SIDE, SIDE), Resampling.BOX, reducing_gap=2.0)
+        size = _size(picture.image.width, picture.image.height)
+        small = picture.image.resize(size, Resampling.BOX, reducing_gap=2.0)
         pixels = np.asarray(small.convert("YCbCr"), dtype=np.float32)
         pixels[..., 0] *= LUMA_WEIGHT
-        summed = np.zeros((SIDE + 1, SIDE + 1, 3), np.float32)
+        summed = np.zeros((size[1] + 1, size[0] + 1, 3), np.float32)
         summed[1:, 1:] = pixels.cumsum(axis=0).cumsum(axis=1)
-        rows, columns = _edges()
+        rows, columns = _edges(size)
         top, bottom = rows[:, :-1, None], rows[:, 1:, None]
         left, right = columns[:, None, :-1], columns[:, None, 1:]
         total = (
@@ -81,16 +82,20 @@ def _distance(head: Descriptor, windows: Descriptor) -> float:
     return float(_distances(head, windows).min())
 
 
-def head_box(reference: Descriptor, picture: Descriptor) -> tuple[float, float, float, float]:
+def head_box(
+    reference: Descriptor, picture: Descriptor, width: int, height: int
+) -> tuple[float, float, float, float]:
     """Where the head of the reference is in the picture: left, top, right, bottom as shares.
 
+    `width` and `height` are the picture's, in pixels.
     Always the best-fitting window, whoever is shown: a place to keep when cropping, no judgement.
     """
     best = int(_distances(reference[0], picture).argmin())
-    rows, columns = _edges()
+    size = _size(width, height)
+    rows, columns = _edges(size)
     top, bottom = int(rows[best, 0]), int(rows[best, -1])
     left, right = int(columns[best, 0]), int(columns[best, -1])
-    return left / SIDE, top / SIDE, right / SIDE, bottom / SIDE
+    return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 
 def _distances(head: Descriptor, windows: Descriptor) -> Descriptor:
@@ -105,32 +110,43 @@ def _distances(head: Descriptor, windows: Descriptor) -> Descriptor:
     return best.mean(axis=1)
 
 
+def _size(width: int, height: int) -> tuple[int, int]:
+    """The picture shrunk to `SIDE` on its short side, in its own shape (at most 1 to 3)."""
+    short = min(width, height)
+    return min(round(SIDE * width / short), 3 * SIDE), min(round(SIDE * height / short), 3 * SIDE)
+
+
 @cache
-def _edges() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The cell edges in pixels of every window: (windows x GRID+1) for rows and for columns."""
+def _edges(size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The cell edges in pixels of every window: (windows x GRID+1) for rows and for columns.
+
+    Heads are as high as shares of the short side say, and where shares of the picture say.
+    """
     import numpy as np
 
-    steps = np.linspace(-0.5, 0.5, GRID + 1)
+    width, height = size
+    steps = np.linspace(-0.5, 0.5, GRID + 1) * SIDE
     rows: list[NDArray[np.float64]] = []
     columns: list[NDArray[np.float64]] = []
     for head in HEADS:
-        highest, lowest = max(head / 2 + 0.02, 0.12), 0.22 + head / 2
-        sideways = np.arange(0, SIDEWAYS, head * STEP_X)
-        for middle_y in (0.47, *np.arange(highest, lowest, head * STEP_Y)):
+        share = head * SIDE / height
+        highest, lowest = max(share / 2 + 0.02, 0.12), 0.22 + share / 2
+        sideways = np.arange(0, SIDEWAYS, head * SIDE / width * STEP_X)
+        for middle_y in (0.47, *np.arange(highest, lowest, share * STEP_Y)):
             for shift in (*sideways, *-sideways[1:]):
-                rows.append(middle_y + head * steps)
-                columns.append(0.5 + shift + head * 0.8 * steps)
-    return _pixels(np.stack(rows)), _pixels(np.stack(columns))
+                rows.append(middle_y * height + head * steps)
+                columns.append((0.5 + shift) * width + head * 0.8 * steps)
+    return _pixels(np.stack(rows), height), _pixels(np.stack(columns), width)
 
 
-def _pixels(shares: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Edges as pixel numbers, each at least one apart, all inside."""
+def _pixels(edges: NDArray[np.float64], last: int) -> NDArray[np.intp]:
+    """Edges as whole pixels, each at least one apart, all inside."""
     import numpy as np
 
-    edges = np.clip(np.round(shares * SIDE), 0, SIDE).astype(np.intp)
-    for index in range(1, edges.shape[1]):
-        edges[:, index] = np.maximum(edges[:, index], edges[:, index - 1] + 1)
-    return np.minimum(edges, SIDE)
+    whole = np.clip(np.round(edges), 0, last).astype(np.intp)
+    for index in range(1, whole.shape[1]):
+        whole[:, index] = np.maximum(whole[:, index], whole[:, index - 1] + 1)
+    return np.minimum(whole, last)
 
 
 @cache
