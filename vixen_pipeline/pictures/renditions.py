@@ -14,7 +14,7 @@ sRGB JPEG with that profile in them and without EXIF, whatever the original carr
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -63,7 +63,37 @@ def make_renditions(image: Image, names: Sequence[str], head: Box = HEAD_BOX) ->
 
     `head` are shares of the picture. Raises KeyError for a shape that is not in `SIZES`.
     """
-    return [_rendition(image, name, head) for name in names]
+    boxes = {name: crop_box(image.size, SIZES[name], head) for name in names}
+    shaped: dict[str, Image] = {}
+    # Largest first: a shape that lies inside another, enlarged alike, is cut out of that one.
+    for name in sorted(boxes, key=lambda each: -SIZES[each][0] * SIZES[each][1]):
+        box = boxes[name]
+        if box is not None:
+            done = {other: boxes[other] for other in shaped}
+            shaped[name] = _inner(name, box, done, shaped) or _cropped(image, name, box)
+    return [_rendition(image, name, boxes[name], shaped.get(name)) for name in names]
+
+
+def _cropped(image: Image, name: str, box: Box) -> Image:
+    from PIL.Image import Resampling
+
+    return image.resize(SIZES[name], Resampling.BICUBIC, box, reducing_gap=2.0)
+
+
+def _inner(
+    name: str, box: Box, done: Mapping[str, Box | None], shaped: Mapping[str, Image]
+) -> Image | None:
+    """The shape cut out of one that is there already; a resize is most of what a shape costs."""
+    width, height = SIZES[name]
+    for other, outer in done.items():
+        if outer is None or SIZES[other][0] / (outer[2] - outer[0]) != width / (box[2] - box[0]):
+            continue
+        scale = width / (box[2] - box[0])
+        left, top = round((box[0] - outer[0]) * scale), round((box[1] - outer[1]) * scale)
+        whole = SIZES[other]
+        if 0 <= left <= whole[0] - width and 0 <= top <= whole[1] - height:
+            return shaped[other].crop((left, top, left + width, top + height))
+    return None
 
 
 def upright_srgb(data: bytes) -> Image:
@@ -107,19 +137,15 @@ def _srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def _rendition(image: Image, name: str, head: Box) -> Rendition:
-    from PIL import Image as Images
-
+def _rendition(image: Image, name: str, box: Box | None, shaped: Image | None) -> Rendition:
     width, height = SIZES[name]
-    box = crop_box(image.size, (width, height), head)
-    if box is not None:
-        shaped = image.resize((width, height), Images.Resampling.BICUBIC, box, reducing_gap=2.0)
+    how: Literal["crop", "pad", "whole"] = "pad"
+    if box is None or shaped is None:
+        shaped, scale = _padded(image, width, height)
+    else:
         scale = width / (box[2] - box[0])
         whole = (box[2] - box[0]) * (box[3] - box[1]) >= image.width * image.height
-        how: Literal["crop", "pad", "whole"] = "whole" if whole else "crop"
-    else:
-        shaped, scale = _padded(image, width, height)
-        how = "pad"
+        how = "whole" if whole else "crop"
     out = io.BytesIO()
     shaped.save(out, "JPEG", quality=QUALITY, icc_profile=_srgb())
     phash = difference_hash(Picture(shaped, CONTENT_TYPE, width, height, "", 0))
