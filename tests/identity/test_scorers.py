@@ -52,6 +52,18 @@ def test_the_same_person_passes_and_strangers_mostly_do_not(person):
     assert sum(score >= LEAST for score in strangers) <= 1, sorted(strangers)
 
 
+@pytest.mark.parametrize("framing", ["bust", "half body", "full body"])
+def test_the_same_person_is_found_in_a_tall_picture(person, framing):
+    _, look, reference = person
+    scorer = AppearanceScorer()
+    scores = []
+    for seed in range(6):
+        prompt = f"{framing} photograph, slight left turn, soft window light, plain wall"
+        picture = open_picture(draw(Order(prompt, seed, 896, 1152, look)))
+        scores.append(scorer.similarity(reference, scorer.describe(picture)))
+    assert sum(score >= LEAST for score in scores) >= 5, sorted(scores)
+
+
 def test_a_blurred_picture_is_not_sharp(person):
     spec, look, _ = person
     for shot in plan_shots(spec.key, 4):

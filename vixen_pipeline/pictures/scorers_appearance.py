@@ -130,7 +130,7 @@ def _edges(size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     columns: list[NDArray[np.float64]] = []
     for head in HEADS:
         share = head * SIDE / height
-        highest, lowest = max(share / 2 + 0.02, 0.12), 0.22 + share / 2
+        highest, lowest = max(share / 2 + 0.02, 0.12), 0.22 + head / 2
         sideways = np.arange(0, SIDEWAYS, head * SIDE / width * STEP_X)
         for middle_y in (0.47, *np.arange(highest, lowest, share * STEP_Y)):
             for shift in (*sideways, *-sideways[1:]):
