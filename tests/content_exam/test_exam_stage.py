@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from content_kit_exam import checks, exams, examine, images, train, trained_avatars
+from content_kit_exam import checks, examine, exams, images, train, trained_avatars
+from sqlalchemy import select, update
+from vixen_identity import add_avatars
 
 from vixen_pipeline.content.chosen_weights import chosen_weights
 from vixen_pipeline.content.stages_list import EXAMS_STAGE
+from vixen_pipeline.db.models import LoraWeights
 from vixen_pipeline.identity.attempts import clear_failure, failures
 from vixen_pipeline.identity.trainings import run_lora_trainings
 from vixen_pipeline.stages import no_progress
@@ -61,6 +64,21 @@ def test_weights_that_learnt_the_wrong_thing_fail_for_good_and_are_never_used(
     assert (again.outcome, len(images(core))) == ("failed", 4)
 
 
+def test_another_avatars_weights_fail_because_they_show_another_person(core, sandbox):
+    luna, mira = trained_avatars(core, sandbox, "luna", "mira")
+    with core.database.begin() as session:
+        of_mira = session.scalars(select(LoraWeights).filter_by(avatar_id=mira.id)).one()
+        session.execute(
+            update(LoraWeights)
+            .where(LoraWeights.avatar_id == luna.id)
+            .values(object_key=of_mira.object_key, sha256=of_mira.sha256)
+        )
+    lunas, miras = examine(core, luna.key, mira.key)
+    assert (lunas.outcome, miras.outcome) == ("failed", "made")
+    assert "identity: mean" in lunas.error
+    assert list(chosen_weights(core, [luna.key, mira.key])) == [mira.id]
+
+
 def test_after_a_failed_exam_another_training_is_paid_for_only_when_asked(core, sandbox):
     sandbox.control.training(weights="stranger")
     (luna,) = trained_avatars(core, sandbox, "luna")
@@ -69,7 +87,9 @@ def test_after_a_failed_exam_another_training_is_paid_for_only_when_asked(core, 
         run_lora_trainings(core, [luna.key], no_progress)
     assert len(sandbox.control.trainings()) == 1
     with core.database.begin() as session:
-        assert "no candidate passes" in failures(session, [luna.id], "lora_trainings")[luna.id].error
+        assert (
+            "no candidate passes" in failures(session, [luna.id], "lora_trainings")[luna.id].error
+        )
         clear_failure(session, luna.id, "lora_trainings")
     sandbox.control.training(weights="good")
     train(core, [luna])
@@ -97,8 +117,6 @@ def result_key(rows):
 
 
 def test_without_verified_weights_the_exam_waits_for_them(core, sandbox):
-    from vixen_identity import add_avatars
-
     (luna,) = add_avatars(core, "luna")
     (result,) = examine(core, luna.key)
     assert (result.outcome, result.waits_for) == ("blocked", "lora_weights")

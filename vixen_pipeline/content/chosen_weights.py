@@ -64,7 +64,7 @@ def select_chosen(session: Session, avatars: Sequence[AvatarRef]) -> dict[int, C
             LoraWeights.failure.is_(None),
         )
         .order_by(LoraWeights.id)
-    ).tuples()
+    ).all()
     return {
         exam.avatar_id: _chosen(exam, weights)
         for exam, weights in rows

@@ -71,7 +71,7 @@ def subjects(session: Session, avatars: Sequence[AvatarRef]) -> dict[int, Subjec
             LoraWeights.object_key.is_not(None),
         )
         .order_by(LoraWeights.id)
-    ).tuples()
+    ).all()
     newest = {weights.avatar_id: (weights, by_id[dataset_id]) for weights, dataset_id in rows}
     checkpoints = _checkpoints(session, [weights.id for weights, _ in newest.values()])
     portraits = _portraits(session, [dataset.portrait_id for _, dataset in newest.values()])
@@ -117,7 +117,7 @@ def _training_hashes(session: Session, datasets: Sequence[TrainingDataset]) -> d
             GeneratedImage.selected,
             GeneratedImage.phash.is_not(None),
         )
-    ).tuples()
+    ).all()
     found: dict[int, list[int]] = {}
     for avatar_id, input_digest, phash in rows:
         if (avatar_id, input_digest) in wanted and phash is not None:
