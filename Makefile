@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INFERENCE_VENV ?= .venv-inference
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH ?=
@@ -58,6 +59,23 @@ test: $(VENV)/.dev  ## Set up and run all tests
 test-fast: $(VENV)/.dev  ## Run the tests that take less than ten seconds each
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not long and not browser" $(TEST_ARGS)
 
+# torch of the default index for Linux on x86_64 carries 3 GB of CUDA: where an index or folder known
+# to pip offers its CPU build, that is taken; both locks hold hashes and otherwise the same versions.
+$(INFERENCE_VENV)/.installed: requirements-inference.lock requirements-inference-cpu.lock
+	@$(PYTHON) -m venv $(INFERENCE_VENV)
+	@echo "Installing the inference endpoint's packages into $(INFERENCE_VENV) (1.3 GB)…"
+	@$(INFERENCE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r requirements-inference-cpu.lock 2>$(INFERENCE_VENV)/cpu.log || { \
+	  tail -n 1 $(INFERENCE_VENV)/cpu.log; \
+	  echo "No CPU build of torch for this machine here: taking the default one (large)…"; \
+	  $(INFERENCE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --require-hashes -r requirements-inference.lock; }
+	@touch $@
+
+.PHONY: test-inference
+test-inference: $(INFERENCE_VENV)/.installed  ## Set up and test the inference endpoint on a tiny SDXL (own venv)
+	@$(INFERENCE_VENV)/bin/python -m pytest tests_inference $(TEST_ARGS)
+
 .PHONY: check
 check: $(VENV)/.dev  ## Check format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
@@ -80,6 +98,19 @@ lock: $(VENV)/.dev  ## Pin exact versions with hashes (no index addresses) into 
 	  --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --quiet -c requirements.lock -o requirements-dev.lock
+
+.PHONY: lock-inference
+lock-inference: $(VENV)/.dev  ## Pin the inference endpoint's packages; UV_FIND_LINKS must offer torch's CPU build
+	@$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+	  print("\n".join([*p["project"]["optional-dependencies"]["inference"], \
+	  *p["dependency-groups"]["inference-tests"]]))' > $(VENV)/inference.in
+	@$(BIN)/uv pip compile $(VENV)/inference.in --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --quiet -o requirements-inference.lock
+	@torch="$$(sed -n 's/^\(torch==[0-9.]*\).*/\1+cpu/p' requirements-inference.lock)"; \
+	  echo "$$torch" > $(VENV)/inference-cpu.in
+	@$(BIN)/uv pip compile $(VENV)/inference.in $(VENV)/inference-cpu.in \
+	  --python-platform x86_64-manylinux_2_28 --python-version 3.11 -c requirements-inference.lock \
+	  --generate-hashes --no-header --no-annotate --quiet -o requirements-inference-cpu.lock
 
 .PHONY: browser
 browser:  ## Install Chromium for the browser tests (Debian or Ubuntu, as root)

@@ -19,9 +19,13 @@ from guard_paths import PACKAGES, ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SOURCES = [
-    path for name in (*PACKAGES, "benchmarks", "tests") for path in (ROOT / name).rglob("*.py")
+    path
+    for name in (*PACKAGES, "benchmarks", "deploy", "tests", "tests_inference")
+    for path in (ROOT / name).rglob("*.py")
 ]
 OURS = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in PACKAGES]
+
+LOCKS = [f"requirements{kind}.lock" for kind in ("", "-dev", "-inference", "-inference-cpu")]
 
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -139,7 +143,7 @@ def test_every_module_says_what_belongs_in_it(path: Path) -> None:
 
 
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in LOCKS:
         text = (ROOT / name).read_text()
         assert "://" not in text and "index-url" not in text
         pins = re.findall(r"^[a-zA-Z0-9._-]+(?:\[[^\]]*\])?==", text, re.M)
@@ -148,7 +152,9 @@ def test_lock_files_hold_hashes_and_no_addresses() -> None:
 
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
     groups = PYPROJECT["dependency-groups"].values()
-    listed = [*PYPROJECT["project"]["dependencies"], *(d for group in groups for d in group)]
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    grouped = [d for group in (*groups, extras["inference"]) for d in group]
+    listed = [*PYPROJECT["project"]["dependencies"], *grouped]
     assert [d for d in listed if ">=" not in d or "<" not in d] == []
 
 
@@ -163,3 +169,15 @@ def test_ci_runs_the_test_command_of_the_readme_and_the_checks() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     readme = (ROOT / "README.md").read_text()
     assert "make test" in readme and "make test" in script and "make check" in script
+    assert "make test-inference" in script
+
+
+def test_the_two_locks_of_the_inference_endpoint_pin_the_same_versions() -> None:
+    def pins(name: str) -> dict[str, str]:
+        found = re.findall(r"^([a-z0-9._-]+)==([^\s;\\+]+)", (ROOT / name).read_text(), re.M)
+        return dict(found)
+
+    everywhere, cpu = pins("requirements-inference.lock"), pins("requirements-inference-cpu.lock")
+    assert len(cpu) > 50
+    assert {name: version for name, version in cpu.items() if everywhere.get(name) != version} == {}
+    assert not [name for name in cpu if name.startswith(("nvidia", "cuda", "triton"))]

@@ -82,14 +82,14 @@ def load(root: Path, device: str) -> tuple[Any, ClipChecker]:
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(
         root / BASE_FOLDER,
-        torch_dtype=torch.float16,
+        dtype=torch.float16,
         variant="fp16",
         use_safetensors=True,
         add_watermarker=False,  # provenance is signed into the finished file by the pipeline
     ).to(device)
     pipeline.set_progress_bar_config(disable=True)
     checker = StableDiffusionSafetyChecker.from_pretrained(
-        root / CHECKER_FOLDER, torch_dtype=torch.float16
+        root / CHECKER_FOLDER, dtype=torch.float16
     ).to(device)
     processor = CLIPImageProcessorPil.from_pretrained(root / CHECKER_FOLDER)
     return pipeline, ClipChecker(checker, processor)
