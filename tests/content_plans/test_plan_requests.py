@@ -83,7 +83,8 @@ def test_notes_choose_templates_and_no_word_of_them_reaches_a_prompt(
         assert result.outcome == "made"
         shots = shots_of(services, luna)
         noted = {"fitness/kettlebell-set", "fitness/coast-run"}
-        assert sum(shot.template in noted for shot in shots) > len(shots) / 2
+        scenes = {shot.scene: shot.template in noted for shot in shots}
+        assert sum(scenes.values()) > len(scenes) / 2  # two of six, at three times the share
         for word in ("ignore", "instructions", "override", "system"):
             assert not [shot for shot in shots if word in shot.prompt.lower()]
         assert plans_of(services, luna)[0].notes == INJECTION

@@ -19,7 +19,9 @@ from content_kit_plans import (
 from sqlalchemy import text
 from vixen_identity import add_avatars
 
+from vixen_pipeline.content.library import load_library
 from vixen_pipeline.content.plan_judging import NEAR_DUPLICATE
+from vixen_pipeline.content.plan_making import PlanMaker
 from vixen_pipeline.content.plans import ask_for_plan
 from vixen_pipeline.content.stages_list import PLANS_STAGE
 from vixen_pipeline.db.session import Database
@@ -80,6 +82,21 @@ def test_scenes_share_their_setting_and_differ_in_angle_and_expression(small: Se
             assert len({shot[name] for shot in shots}) == 1, name
         for name in ("angle", "expression"):
             assert len({shot[name] for shot in shots}) == len(shots), name
+
+
+def test_the_same_plan_made_again_has_the_same_shots(
+    settings: Settings, database: Database
+) -> None:
+    with with_fakes(settings, database, moderator=ScoringModerator(["garage"])) as services:
+        (luna,) = ready_avatars(services, "luna")
+        ask_for_plan(services, KEY, count=40)
+        (plan,) = plans_of(services, luna)
+        first, again = (PlanMaker(services, luna, plan, load_library()).made() for _ in range(2))
+        assert first.shots == again.shots
+        assert first.coverage == again.coverage
+        plan.seed += 1
+        other = PlanMaker(services, luna, plan, load_library()).made()
+        assert [shot["prompt"] for shot in other.shots] != [shot["prompt"] for shot in first.shots]
 
 
 def test_a_second_run_changes_nothing_and_calls_nobody(small: Services, sandbox: Sandbox) -> None:

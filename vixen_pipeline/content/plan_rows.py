@@ -11,16 +11,38 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import ContentPlan, ContentShot
 from vixen_pipeline.safety.moderation import SCORE_LIMITS
 
-# A search that is filtered by avatar would otherwise end at the index's first candidates.
-_EXACT_ENOUGH = text("SET LOCAL hnsw.iterative_scan = 'strict_order'")
+EXACT_UP_TO = 1000
+"""Shots of an avatar that are compared one by one; beyond that the vector index is asked."""
 _CHUNK = 64
+# Reading a vector costs far more than a distance, so each is read once (l2_normalize makes a copy
+# that stays in memory); cosine similarity does not change by it.
+_EXACT = text(
+    """
+    WITH past AS MATERIALIZED (
+        SELECT l2_normalize(shot.embedding) AS embedding FROM vixen.content_shots AS shot
+        WHERE shot.avatar_id = :avatar_id AND shot.embedding_model = :model
+    ), asked AS MATERIALIZED (
+        SELECT number, l2_normalize(CAST(vector AS vector)) AS embedding
+        FROM unnest(CAST(:vectors AS text[])) WITH ORDINALITY AS given(vector, number)
+    )
+    SELECT asked.number, max(-(past.embedding <#> asked.embedding)) AS similarity
+    FROM asked CROSS JOIN past GROUP BY asked.number
+    """
+)
+# Iterative: a search that is filtered by avatar would otherwise end at the index's first
+# candidates. It ends at hnsw.max_scan_tuples, so its cost is bounded whatever the history.
+# Without the sort: right after a large plan the planner's figures are old, and it would read all.
+_BY_INDEX = (
+    text("SET LOCAL hnsw.iterative_scan = 'strict_order'"),
+    text("SET LOCAL enable_sort = off"),
+)
 _NEAREST = text(
     """
     SELECT asked.number, near.similarity
@@ -109,13 +131,23 @@ def plans_to_make(session: Session, avatar_ids: Sequence[int]) -> dict[int, list
 def nearest_similarities(
     session: Session, avatar_id: int, model: str, vectors: Sequence[Sequence[float]]
 ) -> list[float | None]:
-    """The cosine similarity of each vector to the nearest shot the avatar ever had; None: none."""
+    """The cosine similarity of each vector to the nearest shot the avatar ever had; None: none.
+
+    In the caller's transaction, which should do nothing else.
+    """
     found: list[float | None] = [None] * len(vectors)
-    session.execute(_EXACT_ENOUGH)
+    planned = (ContentPlan.avatar_id == avatar_id, ContentPlan.planned_at.is_not(None))
+    history = session.scalar(select(func.sum(ContentPlan.count)).where(*planned)) or 0
+    if history == 0:
+        return found
+    if history > EXACT_UP_TO:
+        for setting in _BY_INDEX:
+            session.execute(setting)
+    statement = _EXACT if history <= EXACT_UP_TO else _NEAREST
     for start in range(0, len(vectors), _CHUNK):
         chunk = [vector_text(each) for each in vectors[start : start + _CHUNK]]
         asked = {"vectors": chunk, "avatar_id": avatar_id, "model": model}
-        for number, similarity in session.execute(_NEAREST, asked):
+        for number, similarity in session.execute(statement, asked):
             found[start + number - 1] = float(similarity)
     return found
 
