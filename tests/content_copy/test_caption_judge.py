@@ -35,7 +35,7 @@ def test_a_good_caption_has_nothing_against_it() -> None:
     [
         ({"hook": "\u202e\x00"}, "empty"),
         ({"hook": "😀😀", "body": "😀" * 10_000, "call_to_action": "👍"}, "empty"),
-        ({"body": "Ich bin wegen der Ruhe gekommen und auch nicht zu spät, das ist gut."}, "language"),
+        ({"body": "Ich bin wegen der Ruhe gekommen und nicht zu spät, das ist gut."}, "language"),
         ({"body": "More of the story on https://example.com/x for you and me."}, "foreign"),
         ({"body": "All of this is on my-shop.com and it is for you."}, "foreign"),
         ({"call_to_action": "Follow @somebody_else for the rest of it"}, "foreign"),

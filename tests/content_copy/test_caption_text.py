@@ -28,7 +28,8 @@ NASTY = st.sampled_from([
     FAMILY, "👩🏽‍🚀", "🏳️‍🌈", "🇵🇹", "🇵", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e"
     "\U000e0067\U000e007f", "e\u0301\u0301\u0301", "\u202e", "\u2066", "\u200d", "\ufe0f", "\x00",
     "\x1b[31m", "\ud83d", "\udc00", "שלום", "مرحبا", "नमस्ते", "ก็", "한글", "\u200b", "\ufeff", " ",
-    "\r\n", "\u2028", "#tag", "＃日本", "word", "@who", "\U000e0041", "\ue000", "\ufdd0", "…", "a" * 90,
+    "\r\n", "\u2028", "#tag", "＃日本", "word", "@who", "\U000e0041", "\ue000", "\ufdd0", "…",
+    "a" * 90,
 ])  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=300), st.lists(NASTY, max_size=120).map("".join),

@@ -14,6 +14,8 @@ from vixen_pipeline.content.caption_text import pattern
 LEAST_MATCH = 0.5
 """Below this a text counts as written in another language."""
 _UNDECIDED = 0.5
+_LEAST_EVIDENCE = 2
+"""Small words of another language that prove nothing yet."""
 
 _SCRIPTS: Mapping[str, str] = {
     "ar": "Arabic",
@@ -103,8 +105,9 @@ def _latin_match(text: str, language: str) -> float:
     hits = {name: sum(1 for word in words if word in small) for name, small in _SMALL_WORDS.items()}
     own = hits.pop(language, None)
     other = max(hits.values())
+    little = max(_LEAST_EVIDENCE, len(words) // 8)
     if own is None:  # not in the table: a text full of another language's words is not it
-        return 0.0 if other > max(2, len(words) // 4) else _UNDECIDED
-    if own == other == 0:
+        return 0.0 if other > little else _UNDECIDED
+    if own < other <= little:  # names of things, with a small word that many languages have
         return _UNDECIDED
-    return min(1.0, own / other) if other else 1.0
+    return min(1.0, own / other) if other else (1.0 if own else _UNDECIDED)

@@ -1,7 +1,7 @@
 """The sandbox's copywriter: words for pieces, when a prompt gives pieces and the schema wants them.
 
-Belongs here: recognising such a call, reading its pieces, filling the tables. Does not: tables
-(text_copy_words, text_copy_more), other schemas (text_schema). A call is recognised by its schema:
+Belongs here: recognising such a call, reading its pieces, filling the tables. Does not: the tables
+(text_copy_words, _more, _far), other schemas (text_schema). A call is recognised by its schema,
 "pieces" of {number, platforms of {platform, variants}}, and by a JSON list of pieces in the prompt.
 """
 
@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from vixen_pipeline.sandbox.text_copy_far import FAR, TELEGRAM
 from vixen_pipeline.sandbox.text_copy_more import MORE
 from vixen_pipeline.sandbox.text_copy_words import BANKS, Bank
 from vixen_pipeline.sandbox.text_fields import Writer, upper_first
@@ -43,7 +44,10 @@ def write_copy(prompt: str, schema: Mapping[str, object]) -> object | None:
 
 
 class _Copywriter:
-    """Writes in the locale of the prompt, English where it knows no other."""
+    """Writes in the language of the locale; in one it lacks, in names of things alone.
+
+    That does for languages in Latin letters; a script it lacks is answered wrongly.
+    """
 
     def __init__(self, prompt: str, schema: Mapping[str, object]) -> None:
         # What is the same for all calls of a persona: the seed must not hang on the other pieces.
@@ -51,7 +55,9 @@ class _Copywriter:
         self._writer = Writer(self._brief)
         locale = _LOCALE.search(prompt)
         language = locale.group(1).lower() if locale else "en"
-        self._bank: Bank = BANKS.get(language) or MORE.get(language) or BANKS["en"]
+        banks = {**BANKS, **MORE, **FAR}
+        self._bank: Bank = banks.get(language, TELEGRAM)
+        self._terse = language not in banks
         count = _VARIANTS.search(prompt)
         self._variants = int(count.group(1)) if count else 3
 
@@ -88,7 +94,7 @@ class _Copywriter:
     def _slots(self, piece: Piece, dice: random.Random) -> dict[str, str]:
         writer = self._writer.slots
         topics = writer.topics[:10]
-        return {
+        slots = {
             "scene": str(piece.get("scene") or writer.brief.niche_name),
             "place": re.sub(r"^(an?|the) ", "", str(piece.get("background") or "usual place")),
             "outfit": str(piece.get("outfit") or "old jacket"),
@@ -98,6 +104,9 @@ class _Copywriter:
             "trait": dice.choice(writer.traits[:6]),
             "goal": dice.choice(writer.goals[:6]),
         }
+        if self._terse:
+            return {name: " ".join(_words(text)) for name, text in slots.items()}
+        return slots
 
     def _tags(self, piece: Piece, slots: Mapping[str, str]) -> list[str]:
         said = [slots["topic"], self._brief.niche_name, slots["scene"], slots["place"]]
