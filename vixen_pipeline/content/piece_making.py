@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 SHAPES = {"instagram": ("4:5", "1:1"), "tiktok": ("9:16",)}
 """What each platform is fed with: Instagram's feed and grid, TikTok's full screen."""
+_SMALL = 2 * THUMBNAIL
+"""Heads are looked for, and thumbnails made, of pictures about this large: they need no more."""
 VIDEO_SHAPE = "9:16"
 """What slideshow videos are made of, whichever the platform."""
 
@@ -116,12 +118,12 @@ def _cut(data: bytes, credentials: Credentials, task: StillTask, now: datetime) 
 
     image = upright_srgb(data)
     names = shapes_of(task.shot.plan.platforms, task.shot.plan.formats)
-    renditions = make_renditions(image, names, _head(image, task.head))
+    small = image.reduce(max(1, min(image.size) // _SMALL))
+    renditions = make_renditions(image, names, _head(small, task.head))
     files = tuple(
         (each, sign_file(credentials, each.data, CONTENT_TYPE, _origin(task, each.name, now)))
         for each in renditions
     )
-    small = image.reduce(max(1, min(image.size) // (2 * THUMBNAIL)))
     return _Cut(files, ImageOps.fit(small, (THUMBNAIL, THUMBNAIL), Resampling.BILINEAR))
 
 

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from vixen_pipeline.errors import Permanent, VixenError
@@ -187,8 +188,6 @@ def _anchor(chain: bytes) -> str:
 
 
 def _manifest(origin: Origin, content_type: str) -> dict[str, Any]:
-    from importlib.metadata import version
-
     when = origin.made_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ids = [f"{each.kind}:{each.digest}" for each in origin.ingredients]
     created: dict[str, Any] = {
@@ -201,7 +200,7 @@ def _manifest(origin: Origin, content_type: str) -> dict[str, Any]:
         created["parameters"] = {"ingredientIds": ids}
     facts = {"piece": origin.piece, "software": origin.software, "madeAt": when, **origin.details}
     return {
-        "claim_generator_info": [{"name": TOOL, "version": version("vixen-pipeline")}],
+        "claim_generator_info": [{"name": TOOL, "version": _version()}],
         "title": origin.title,
         "format": content_type,
         "ingredients": [
@@ -218,6 +217,13 @@ def _manifest(origin: Origin, content_type: str) -> dict[str, Any]:
             {"label": GENERATION, "created": True, "data": facts},
         ],
     }
+
+
+@cache
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("vixen-pipeline")
 
 
 def _provenance(document: Mapping[str, Any]) -> Provenance:
