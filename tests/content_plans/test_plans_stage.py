@@ -217,3 +217,19 @@ def test_every_embedding_call_is_booked_and_no_reservation_stays(
     assert [tuple(row) for row in booked] == [("content_plans", True)]
     assert reserved == 0
     assert luna.id > 0
+
+
+def test_a_mistake_in_a_template_file_stops_planning_until_it_is_mended(
+    settings: Settings, database: Database
+) -> None:
+    own = settings.home / "templates"
+    own.mkdir()
+    (own / "chess.yaml").write_text("niche: chess\n")
+    with with_fakes(settings, database) as services:
+        (luna,) = ready_avatars(services, "luna")
+        (result,) = run_plans(services)
+        assert (result.outcome, result.permanent) == ("failed", False)
+        assert "chess.yaml, line 1: templates is missing" in str(result.error)
+        assert shots_of(services, luna) == []
+        (own / "chess.yaml").unlink()
+        assert run_plans(services)[0].outcome == "made"

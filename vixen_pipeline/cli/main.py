@@ -22,7 +22,6 @@ COMMAND_MODULES = (
     "avatar",
     "materialize",
     "backfill",
-    "content_plan",
     "costs",
     "report",
     "sql",
@@ -31,8 +30,10 @@ COMMAND_MODULES = (
     "doctor",
     "db",
     "bench",
+    "content_plan",
 )
-"""In the order `vixen --help` shows them, commands before groups of commands."""
+"""In the order `vixen --help` shows them, commands before groups of commands. `content_plan` hangs
+on the group that `content` makes, so it comes after it."""
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>5}  {text}" for code, text in EXIT_CODES.items())
 

@@ -26,7 +26,7 @@ from vixen_pipeline.content.plan_request import (
 from vixen_pipeline.content.plan_rows import plan_facts, plans_to_make, save_plan
 from vixen_pipeline.content.templates import Library
 from vixen_pipeline.db.models import ContentPlan
-from vixen_pipeline.errors import Unavailable, VixenError
+from vixen_pipeline.errors import InvalidInput, StageFailed, Unavailable, VixenError
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.spec_consents import consents_on_record
 from vixen_pipeline.identity.stage_run import StageRun
@@ -41,10 +41,7 @@ __all__ = ["ask_for_plan", "run_content_plans", "withdraw_plan"]
 def run_content_plans(
     services: Services, keys: Sequence[str], progress: Progress
 ) -> list[StageResult]:
-    """Plan everything that was asked for; one result per key. See `RunStage`.
-
-    Raises InvalidInput when the template library cannot be used.
-    """
+    """Plan everything that was asked for; one result per key. See `RunStage`."""
     return run_content_stage(services, STAGE, keys, lambda run: _Stage(run, progress).run())
 
 
@@ -89,7 +86,11 @@ class _Stage:
         people: Mapping[str, str],
     ) -> None:
         """The plans of all avatars beside each other; a failure stays with its avatar."""
-        library = load_library(self.services.settings.home)
+        try:
+            library = load_library(self.services.settings.home)
+        except InvalidInput as error:
+            self.frame.fail_all(avatars, _unusable(error))
+            return
         workers = max(1, min(len(avatars), self.services.settings.text_concurrency))
         with ThreadPoolExecutor(workers, thread_name_prefix="plan") as pool:
             futures: dict[Future[None], AvatarRef] = {
@@ -154,3 +155,16 @@ class _Stage:
                 plan_metadata(found, self.frame.stage_cost(avatar)),
                 plan_checks(found),
             )
+
+
+def _unusable(error: InvalidInput) -> StageFailed:
+    """A mistake in a template file is mended by a person, and no avatar's: it is tried again."""
+    first, more = error.problems[0], len(error.problems) - 1
+    also = f" (and {more} more)" if more else ""
+    return StageFailed(
+        STAGE,
+        f"the template files cannot be used: {first}{also}",
+        reasons=error.problems,
+        permanent=False,
+        next_step="`vixen content templates` names every mistake.",
+    )
