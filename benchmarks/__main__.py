@@ -9,7 +9,15 @@ from pathlib import Path
 
 from benchmarks.report import Result, show
 
-NAMES = ("imports", "landing", "orchestration", "demo")
+NAMES = (
+    "imports",
+    "landing",
+    "orchestration",
+    "content_images",
+    "content_cost",
+    "content_history",
+    "demo",
+)
 
 
 def main() -> int:

@@ -57,7 +57,7 @@ def ready_avatars(env: dict[str, str], folder: Path, count: int) -> list[str]:
         return [str(row[0]) for row in rows(services, keys)]
 
 
-def run(services: Services, stage: str, keys: list[str]) -> float:
+def make(services: Services, stage: str, keys: list[str]) -> float:
     """One content stage for all of `keys`; its wall seconds. Raises RuntimeError on a failure."""
     begun = time.perf_counter()
     for result in STAGES[stage].run(services, keys, no_progress):
