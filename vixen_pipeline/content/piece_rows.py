@@ -219,7 +219,9 @@ def complete_plan(session: Session, plan_id: int, sheet_key: str | None, now: da
 
     The plan's row is locked: who takes a piece out of a plan locks it too (review.py).
     """
-    session.execute(select(ContentPlan.id).where(ContentPlan.id == plan_id).with_for_update())
+    session.execute(
+        select(ContentPlan.id).where(ContentPlan.id == plan_id).with_for_update(key_share=True)
+    )
     if session.execute(_UNFILLED, {"plan": plan_id}).scalar_one():
         return False
     session.execute(
