@@ -100,7 +100,9 @@ def test_a_plan_gets_its_carousels_and_a_signed_video_once(
         core.objects.get(file.object_key), CONTENT_TYPE, load_credentials(core.settings)
     )
     assert signed and signed.made_by_ai and signed.state == "trusted"
-    assert signed.piece == show.key and len(signed.ingredients) == 5
+    assert signed.piece == show.key and len(signed.ingredients) == 6
+    told = " ".join(signed.ingredients)
+    assert f"model:{'b' * 64}" in told and f"lora:{'a' * 64}" in told
     [again] = compose(core, [plan_id])
     assert again.complete and again.made == {"carousel": 0, "slideshow": 0}
     assert len(composed(core, plan_id)) == 3 and len(video.requests) == 1

@@ -82,6 +82,7 @@ def add_still(
             .values(
                 kind="content.images", provider="modal", avatar_id=avatar.id, key=mark,
                 state="confirmed", request={}, request_digest=digest, deadline_s=60, deadline=now,
+                result={"model_digest": "b" * 64},
             )
             .returning(EffectRow.id)
         ).one()  # fmt: skip
@@ -100,7 +101,8 @@ def add_still(
             .values(
                 avatar_id=avatar.id, shot_id=shot_id, attempt=1, request_id=mark,
                 effect_id=effect_id, prompt=f"shot {position}", prompt_sha256=digest,
-                seed=position, weights_sha256="a" * 64, sha256=stored.sha256, selected=True,
+                seed=position, weights_sha256="a" * 64, model="sdxl-base-1.0",
+                sha256=stored.sha256, selected=True,
             )
             .returning(RenderedImage.id)
         ).one()  # fmt: skip

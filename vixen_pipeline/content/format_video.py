@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from vixen_pipeline.content import format_rows as rows
+from vixen_pipeline.content.piece_rows import model_digests
 from vixen_pipeline.costs.model import PaidCall
 from vixen_pipeline.db.models import ContentPiece, RenderedImage
 from vixen_pipeline.errors import StageFailed
@@ -90,18 +91,24 @@ def _record(services: Services, draft: rows.Composite, video: Video) -> Decimal:
     return services.costs.quote(video.usage)
 
 
-def _origin(services: Services, draft: rows.Composite, avatar_key: str, model: str) -> Origin:
-    """Its ingredients are the stills' own images and the LoRA that drew them."""
+def _origin(services: Services, draft: rows.Composite, avatar_key: str, maker: str) -> Origin:
+    """Its ingredients are the stills' own images, the LoRA and the base model that drew them."""
     ids = [still.piece_id for still in draft.choice.members]
+    image = RenderedImage
     with services.database.begin() as session:
         found = session.execute(
-            select(ContentPiece.id, RenderedImage.sha256, RenderedImage.weights_sha256)
+            select(
+                ContentPiece.id, image.sha256, image.weights_sha256, image.model, image.effect_id
+            )
             .join(RenderedImage, RenderedImage.id == ContentPiece.image_id)
             .where(ContentPiece.id.in_(ids))
         ).all()
-    images = {piece_id: digest for piece_id, digest, _ in found}
-    loras = sorted({weights for _, _, weights in found})
+        digests = model_digests(session, sorted({effect for *_, effect in found}))
+    images = {piece_id: digest for piece_id, digest, *_ in found}
+    loras = sorted({weights for _, _, weights, _, _ in found})
+    models = sorted({(name or "model", digests[e]) for *_, name, e in found if e in digests})
     ingredients = [
+        *(Ingredient(name, digest, "model") for name, digest in models),
         *(Ingredient("LoRA of the avatar", digest, "lora") for digest in loras),
         *(
             Ingredient(f"Still {number}", digest, "image")
@@ -112,7 +119,7 @@ def _origin(services: Services, draft: rows.Composite, avatar_key: str, model: s
     return Origin(
         title=f"Slideshow of {avatar_key}",
         piece=draft.key,
-        software=model,
+        software=maker,
         made_at=services.clock.now(),
         ingredients=ingredients,
         details={"avatar": avatar_key, "stills": str(len(ids))},
