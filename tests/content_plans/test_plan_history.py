@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
 
 import pytest
-from content_kit_plans import KEY, ready_avatars, run_plans, shots_of, with_fakes
+from content_kit_plans import KEY, plans_of, ready_avatars, run_plans, shots_of, with_fakes
 from sqlalchemy import insert, text, update
 
 from vixen_pipeline.content import plan_rows
+from vixen_pipeline.content.library import load_library
+from vixen_pipeline.content.plan_making import PlanMaker
 from vixen_pipeline.content.plan_rows import nearest_similarities, vector_text
 from vixen_pipeline.content.plans import ask_for_plan
 from vixen_pipeline.db.models import ContentPlan
 from vixen_pipeline.db.session import Database
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.providers.fakes import FakeEmbedder
+from vixen_pipeline.providers.ports import Usage
+from vixen_pipeline.sandbox.text_vectors import embed
 from vixen_pipeline.services import Services
 from vixen_pipeline.settings import Settings
 
@@ -139,6 +144,14 @@ def test_an_embedder_that_finds_everything_alike_fails_the_plan_by_name(
         assert shots_of(services, luna) == []
 
 
+class SandboxVectors(FakeEmbedder):
+    """The sandbox's vectors, without its server."""
+
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], tuple[Usage, ...]]:
+        _, usage = super().embed(texts)
+        return [embed(each, 1536) for each in texts], usage
+
+
 @pytest.mark.long
 def test_asking_the_past_does_not_grow_with_it(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
@@ -166,3 +179,22 @@ def test_asking_the_past_does_not_grow_with_it(
             seconds.append(perf_counter() - start)
         print(f"40 questions: {seconds[0]:.3f} s of 500, {seconds[1]:.3f} s of 5,000 shots")
         assert seconds[1] < 5 * seconds[0] + 0.1, seconds
+
+
+@pytest.mark.long
+def test_a_plan_of_two_thousand_recombines_and_is_complete(
+    settings: Settings, database: Database
+) -> None:
+    """More than the niche's own combinations: all there, all distinct, the mix still exact."""
+    with with_fakes(settings, database, embedder=SandboxVectors()) as services:
+        (luna,) = ready_avatars(services, "luna")
+        ask_for_plan(services, KEY, count=2000, mix="public=1,premium=1,exclusive=1")
+        (plan,) = plans_of(services, luna)
+        made = PlanMaker(services, luna, plan, load_library()).made()
+        assert len({shot["prompt_sha256"] for shot in made.shots}) == 2000
+        assert len({shot["seed"] for shot in made.shots}) == 2000
+        tiers = Counter(shot["tier"] for shot in made.shots)
+        assert tiers == {"public": 667, "premium": 667, "exclusive": 666}
+        assert made.coverage["level"] >= 1
+        angles = made.coverage["words"]["angle"].values()
+        assert max(angles) - min(angles) <= 4
