@@ -30,6 +30,7 @@ COMMAND_MODULES = (
     "doctor",
     "db",
     "bench",
+    "content",
     "content_plan",
 )
 """In the order `vixen --help` shows them, commands before groups of commands. `content_plan` hangs
