@@ -22,6 +22,7 @@ from vixen_pipeline.safety.credentials import load_credentials
 from vixen_pipeline.safety.provenance import Ingredient, Origin, sign_file
 
 if TYPE_CHECKING:
+    from vixen_pipeline.db.base import Json
     from vixen_pipeline.providers.inference_ports import Video
     from vixen_pipeline.services import Services
 
@@ -55,15 +56,18 @@ def slideshow(services: Services, draft: rows.Composite, avatar_key: str) -> row
     request = VideoRequest(stills, seconds, WIDTH, HEIGHT, _seed(draft))
     video = services.video.make(request)
     paid = _record(services, draft, video)
+    origin = _origin(services, draft, avatar_key, video.model)
+    return replace(draft, file=_stored(services, video, origin), usd=paid)
+
+
+def _stored(services: Services, video: Video, origin: Origin) -> Json:
+    """The row of the video's file, signed and in the store."""
     signed = sign_file(
-        load_credentials(services.settings, services.clock.now()),
-        video.data,
-        CONTENT_TYPE,
-        _origin(services, draft, avatar_key, video.model),
+        load_credentials(services.settings, services.clock.now()), video.data, CONTENT_TYPE, origin
     )
     sha256 = hashlib.sha256(signed.data).hexdigest()
     stored = services.objects.put(f"pieces/{sha256}.mp4", signed.data, CONTENT_TYPE)
-    file = {
+    return {
         "name": NAME,
         "object_key": stored.key,
         "sha256": sha256,
@@ -74,7 +78,6 @@ def slideshow(services: Services, draft: rows.Composite, avatar_key: str) -> row
         "duration_ms": video.duration_ms,
         "credentials": signed.credentials,
     }
-    return replace(draft, file=file, usd=paid)
 
 
 def _seed(draft: rows.Composite) -> int:
