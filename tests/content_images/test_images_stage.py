@@ -140,3 +140,18 @@ def test_progress_tells_how_many_shots_are_filled(core: Services) -> None:
     run_content_images(core, [avatar.key], told.append)
     assert told[-1] == StageProgress("content_images", avatar.key, 4, 4)
     assert [step.done for step in told] == sorted(step.done for step in told)
+
+
+def test_money_that_is_spent_is_not_held_back_as_well(core: Services) -> None:
+    from vixen_pipeline.content.images import run_content_images
+
+    [avatar] = ready_avatars(core, "luna", shots=32)
+    held: list[Decimal] = []
+
+    def look(_: StageProgress) -> None:
+        [row] = rows(core, "SELECT sum(usd) AS usd FROM vixen.cost_reservations")
+        held.append(row.usd)
+
+    run_content_images(core, [avatar.key], look)
+    assert held[-1] < held[0] / 2
+    assert held == sorted(held, reverse=True)

@@ -52,8 +52,9 @@ class _Done:
     """What a worker hands back about one avatar: rows, or the error that stops it."""
 
     avatar: AvatarRef
+    purpose: Purpose
     images: int
-    rows: Sequence[RenderedImage]
+    rows: Sequence[RenderedImage] = ()
     error: VixenError | None = None
 
 
@@ -131,7 +132,11 @@ class Renderer:
             return
         if any(row.object_key is not None and row.moderation is None for row in done.rows):
             self.stop(done.avatar.id, _unmoderated())
-        self._put(self.on_images(done.rows))
+        more = list(self.on_images(done.rows))
+        if more:
+            self._put(more)
+        else:
+            self._cover(done.avatar, done.purpose, 0)  # less is outstanding now
 
     def _put(self, orders: Iterable[RenderOrder]) -> None:
         """Queue what may be paid for; the money for it is set aside first."""
@@ -139,14 +144,19 @@ class Renderer:
         for order in orders:
             if order.avatar.id not in self.errors:
                 by_avatar.setdefault((order.avatar.id, order.purpose), []).append(order)
-        for (avatar_id, purpose), mine in by_avatar.items():
-            outstanding = self.in_flight.get(avatar_id, 0) + self.queue.waiting(avatar_id)
-            try:
-                self.budget.cover(mine[0].avatar, purpose, outstanding + len(mine))
-            except BudgetExceeded as error:
-                self.stop(avatar_id, error)
-                continue
-            self.queue.put(mine)
+        for (_, purpose), mine in by_avatar.items():
+            if self._cover(mine[0].avatar, purpose, len(mine)):
+                self.queue.put(mine)
+
+    def _cover(self, avatar: AvatarRef, purpose: Purpose, more: int) -> bool:
+        """Whether there is money for all that is outstanding and `more`; else it is stopped."""
+        outstanding = self.in_flight.get(avatar.id, 0) + self.queue.waiting(avatar.id)
+        try:
+            self.budget.cover(avatar, purpose, outstanding + more)
+        except BudgetExceeded as error:
+            self.stop(avatar.id, error)
+            return False
+        return True
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         while len(self.futures) < self.workers and (orders := self.queue.take()):
@@ -166,10 +176,10 @@ class Renderer:
     # ---- the work, on the pool's threads --------------------------------------------------------
 
     def _perform(self, call: OpenCall) -> _Done:
-        images = len(call.rows)
+        purpose, images = call.purpose, len(call.rows)
         try:
             if call.avatar.id in self.errors and call.effect.remote_id is None:
-                return _Done(call.avatar, images, ())  # stopped before this one was begun
+                return _Done(call.avatar, purpose, images)  # stopped before this one was begun
             with room_on_disk():
                 batch = answer_of(self.services, call.effect)
                 anchor = self.anchors[call.avatar.id]
@@ -178,9 +188,10 @@ class Renderer:
                     for row in call.rows
                 ]
                 self._show(call, batch, made)
-            return _Done(call.avatar, images, settle_call(self.services, call, batch, made))
+            rows = settle_call(self.services, call, batch, made)
+            return _Done(call.avatar, purpose, images, rows)
         except OF_ONE_AVATAR as error:
-            return _Done(call.avatar, images, (), error)
+            return _Done(call.avatar, purpose, images, error=error)
 
     def _show(self, call: OpenCall, batch: InferenceBatch | None, made: Sequence[Json]) -> None:
         if self.watch is None or batch is None:
@@ -190,11 +201,12 @@ class Renderer:
                 self.watch(image["object_key"], batch.images[row.request_id])
 
     def _measure(self, avatar: AvatarRef, row: RenderedImage) -> _Done:
+        purpose: Purpose = "shot" if row.shot_id is not None else "exam"
         try:
             columns = measure_again(self.services, row, self.anchors[avatar.id])
-            return _Done(avatar, 1, [save_columns(self.services, row, columns)])
+            return _Done(avatar, purpose, 1, [save_columns(self.services, row, columns)])
         except OF_ONE_AVATAR as error:
-            return _Done(avatar, 1, (), error)
+            return _Done(avatar, purpose, 1, error=error)
 
 
 def render(
