@@ -33,6 +33,8 @@ pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = [stage.name for stage in SYSTEMS[0].stages]
+CONTENT = [stage.name for stage in SYSTEMS[1].stages]
+PIECES = 4
 EXAMPLES = sorted((ROOT / "examples" / "avatars").glob("*.yaml"))[:2]
 
 
@@ -56,7 +58,7 @@ def env(settings: Settings, sandbox: Sandbox, postgres_url: str) -> Generator[di
         "VIXEN_DATASET_IMAGES": "4",
         "VIXEN_TRAINING_POLL_S": "1",
         "VIXEN_EXAM_IMAGES": "4",
-        "VIXEN_CONTENT_PIECES": "4",
+        "VIXEN_CONTENT_PIECES": str(PIECES),
     }
 
 
@@ -118,6 +120,16 @@ def test_one_command_makes_two_avatars_ready(
     assert code == 0, told
     assert [r["outcome"] for r in again["results"]] == ["unchanged"]
 
+    niche = avatars[0].partition(":")[0]
+    code, answer, told = vixen(env, "materialize", "group:content", "--niche", niche)
+    assert code == 0, told
+    assert [(r["asset"], r["avatar"], r["outcome"]) for r in answer["results"]] == [
+        (stage, avatars[0], "made") for stage in CONTENT
+    ]
+    assert made(instance, "content_pieces") == {avatars[0]}
+    code, shown, told = vixen(env, "avatar", "show", avatars[0])
+    assert shown["content"]["pieces"]["ready"] >= PIECES, told
+
 
 def test_unknown_avatars_and_selections_are_refused_before_anything_runs(
     env: dict[str, str], avatars: list[str]
@@ -159,15 +171,16 @@ def test_the_daemon_takes_landed_avatars_to_ready_and_runs_backfills(
 ) -> None:
     with process(env, tmp_path / "daemon.log", "dagster-daemon", "run") as daemon:
         wait_until(
-            lambda: made(instance, "lora_weights") == set(avatars) or daemon.poll() is not None,
-            seconds=200,
+            lambda: made(instance, "content_pieces") == set(avatars) or daemon.poll() is not None,
+            seconds=280,
             every=1,
         )
-        for stage in STAGES:
+        for stage in (*STAGES, *CONTENT):
             assert made(instance, stage) == set(avatars)
         assert set(instance.get_dynamic_partitions("avatars")) == set(avatars)
         # Drains, not a run per avatar and stage.
-        assert 1 <= len(instance.get_runs(dg.RunsFilter(job_name="identity_drain"))) <= 4
+        for job in ("identity_drain", "content_drain"):
+            assert 1 <= len(instance.get_runs(dg.RunsFilter(job_name=job))) <= 4
 
         sock = listening_socket()
         port = str(sock.getsockname()[1])
@@ -182,7 +195,7 @@ def test_the_daemon_takes_landed_avatars_to_ready_and_runs_backfills(
             )
             assert code == 0, told
             assert answer["avatars"] == [key for key in avatars if key.startswith(f"{niche}:")]
-            assert answer["assets"] == STAGES[2:]
+            assert set(answer["assets"]) == {*STAGES[2:], *CONTENT}
             found = instance.get_backfill(answer["backfill"])
             assert found is not None
             assert found.title == f"reference_portraits+ of {niche}"
