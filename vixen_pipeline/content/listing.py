@@ -97,7 +97,7 @@ def list_pieces(
     if not wanted.replaced:
         query = query.where(ContentPiece.replaced_at.is_(None))
     with services.database.begin() as session:
-        found = session.execute(query).tuples().all()
+        found = session.execute(query).all()
         pieces = [piece for piece, _ in found]
         files = _files(session, [piece.id for piece in pieces])
         members = _members(session, [piece.id for piece in pieces])

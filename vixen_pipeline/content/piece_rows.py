@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Literal
 
 from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.db.base import Json
@@ -81,7 +81,7 @@ def last_completed(session: Session, avatar_ids: Sequence[int]) -> dict[int, int
     """The id of each avatar's newest completed plan."""
     rows = session.execute(
         select(ContentPlan.avatar_id, ContentPlan.id)
-        .distinct(ContentPlan.avatar_id)
+        .ext(distinct_on(ContentPlan.avatar_id))
         .where(ContentPlan.avatar_id.in_(avatar_ids), ContentPlan.completed_at.is_not(None))
         .order_by(ContentPlan.avatar_id, ContentPlan.number.desc())
     )

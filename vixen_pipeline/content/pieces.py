@@ -103,7 +103,9 @@ class _Stage:
         try:
             credentials = load_credentials(services.settings, services.clock.now())
         except SettingsMissing as error:
-            frame.fail_all(avatars, error)
+            why = f"{error.subject}: {'; '.join(error.problems)}"
+            failure = StageFailed(STAGE, why, permanent=False, next_step=error.next_step)
+            frame.fail_all(avatars, failure)
             return
         pool = StillPool(services, credentials, self.progress)
         pool.run(self._tasks(avatars))
