@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import time
+import uuid
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -55,7 +56,13 @@ def body_of(url: str, *ids: str, **changes: Any) -> dict[str, Any]:
         {"id": one, "prompt": f"photo of vxn_luna, {one}", "seed": 7, "width": 320, "height": 384}
         for one in ids
     ]
-    return {"weights_url": url, "weights_sha256": SHA256, "prompts": prompts, **changes}
+    return {
+        "request_id": f"test-{uuid.uuid4()}",
+        "weights_url": url,
+        "weights_sha256": SHA256,
+        "prompts": prompts,
+        **changes,
+    }
 
 
 def test_pictures_come_back_by_the_id_of_their_prompt(client: httpx.Client, presign: Any) -> None:
@@ -129,7 +136,7 @@ def test_a_long_call_redirects_and_following_it_waits_for_the_same_run(
     again = client.get(first.headers["location"])
     assert again.json()["images"] == answer.json()["images"]
     with psycopg.connect(sandbox.database_url) as connection:
-        assert connection.execute("SELECT count(*) FROM modal_calls").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM modal_runs").fetchone() == (1,)
     sandbox.control.advance(8 * 24 * 3600)
     assert client.get(first.headers["location"]).status_code == 404
     assert client.get("/generate?__modal_function_call_id=fc-unknown").status_code == 404
