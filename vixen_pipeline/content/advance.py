@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 OnResult = Callable[[str, StageResult], None]
 """Called with the stage's name and each avatar's result, from any thread, as the results come."""
 
-BATCHES = {"content_pieces": 4, "content_copy": 10}
-"""Avatars per call of a stage. Copy: the cache of a provider lasts minutes, and who is done goes
-on. Pieces: our own processor is what it waits for, so more at once would end no sooner."""
+BATCHES = {"content_pieces": 1, "content_copy": 10}
+"""Avatars per call of a stage. Copy: who is done goes on while others wait for words. Pieces: our
+own processor is what they wait for, so that more at once would only end later."""
 BATCH = 25
-WIDTHS = {"content_images": 2}
+WIDTHS = {"content_images": 2, "content_pieces": 2}
 """Calls of a stage at the same time. Images: who comes later fills the slots that are left over,
-instead of waiting for the last image of those before. All share the provider's slots."""
+instead of waiting for the last image of those before; all share the provider's slots. Pieces: the
+stills of one avatar are cut while the encoder works on another's videos."""
 
 LOOK_S = 1.0
 """How often to look for avatars that became able elsewhere, while some are worked on here."""
