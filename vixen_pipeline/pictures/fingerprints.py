@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     Grey = NDArray[np.float32]
 
-SIDE = 48
+SIDE = 32
 """Pixels per side of what is compared."""
-CUTS = (0.0, 0.04, 0.08, 0.12, 0.16)
+CUTS = (0.0, 0.03, 0.06, 0.09, 0.12, 0.15)
 """Shares of a side that may have been cut away."""
 PLACES = (0.0, 0.5, 1.0)
 """Where the rest may have lain, from one edge to the other."""
 ENOUGH = 0.92
-"""The least likeness of a copy. Re-encoded, shrunk, cut and mirrored copies reach 0.95 and more,
+"""The least likeness of a copy. Re-encoded, shrunk, cut and mirrored copies reach 0.97 and more,
 other pictures of the same person in the same clothes and place 0.86 at most
 (tests/content_pieces/test_piece_finding.py)."""
-_PADDED = (0.06, 0.12)
+_PADDED = (0.05, 0.1)
 
 
 def query_hashes(image: Image) -> list[int]:
