@@ -75,3 +75,19 @@ def watched(shown: Instance, browser: Browser, tmp_path: Path) -> Generator[Watc
     yield watched
     page.close()
     assert watched.errors == []
+
+
+@pytest.fixture(scope="session")
+def with_content(shown: Instance) -> Instance:
+    """The same, when the pieces of fitness:luna are recorded."""
+    wait_until(
+        lambda: "content_pieces" in recorded_stages(shown, "fitness:luna"),
+        seconds=READY_S,
+        every=0.5,
+    )
+    return shown
+
+
+@pytest.fixture
+def content(with_content: Instance, watched: Watched) -> Watched:
+    return watched
