@@ -90,6 +90,7 @@ class ContentPiece(Base):
         CheckConstraint(f"tier IN {TIERS}", name="tier"),
         Index("ix_content_pieces_plan", "plan_id", "format", "state"),
         Index("ix_content_pieces_avatar", "avatar_id", "created_at"),
+        Index("ix_content_pieces_shot", "shot_id"),
         {"schema": VIXEN},
     )
 

@@ -425,6 +425,9 @@ def upgrade() -> None:
         schema="vixen",
     )
     op.create_index(
+        "ix_content_pieces_shot", "content_pieces", ["shot_id"], unique=False, schema="vixen"
+    )
+    op.create_index(
         "ix_content_pieces_plan",
         "content_pieces",
         ["plan_id", "format", "state"],
