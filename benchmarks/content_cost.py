@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import cpu
-from benchmarks.content_world import QUICK, STAGES, core, make, number, ready_avatars
+from benchmarks.content_world import QUICK, all_stages, core, make, number, ready_avatars
 from benchmarks.instance import sandbox_process
 from benchmarks.report import Result
 from vixen_pipeline.content.plans import ask_for_plan
@@ -50,24 +50,13 @@ def run() -> Sequence[Result]:
                 make(services, "weights_exams", keys)
                 for key in keys:
                     ask_for_plan(services, key, count=1)
-                _all_stages(services, keys)
+                all_stages(services, keys)
                 before = number(services, _STILLS)
                 for key in keys:
                     ask_for_plan(services, key)
-                spent = _all_stages(services, keys)
+                spent = all_stages(services, keys)
                 made = number(services, _STILLS) - before
                 return [_cpu(spent, made), _tokens(services)]
-
-
-def _all_stages(services: Services, keys: list[str]) -> dict[str, cpu.Cpu]:
-    """Processor time of each stage."""
-    spent: dict[str, cpu.Cpu] = {}
-    for stage in STAGES:
-        if stage != "weights_exams":
-            begun = cpu.read(services.settings.postgres_dir)
-            make(services, stage, keys)
-            spent[stage] = cpu.read(services.settings.postgres_dir).since(begun)
-    return spent
 
 
 def _cpu(spent: dict[str, cpu.Cpu], made: float) -> Result:

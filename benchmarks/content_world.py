@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cpu
 from benchmarks.instance import database_url, order, vixen, write_specs
 from vixen_pipeline.content.stages_list import CONTENT_STAGES
 from vixen_pipeline.db import migrate
@@ -64,6 +65,17 @@ def make(services: Services, stage: str, keys: list[str]) -> float:
         if result.outcome not in ("made", "unchanged"):
             raise RuntimeError(f"{stage} of {result.avatar}: {result.outcome} {result.error}")
     return time.perf_counter() - begun
+
+
+def all_stages(services: Services, keys: list[str]) -> dict[str, cpu.Cpu]:
+    """Every stage but the exam, which is of weights and not of pieces; its processor time."""
+    spent: dict[str, cpu.Cpu] = {}
+    for stage in STAGES:
+        if stage != "weights_exams":
+            begun = cpu.read(services.settings.postgres_dir)
+            make(services, stage, keys)
+            spent[stage] = cpu.read(services.settings.postgres_dir).since(begun)
+    return spent
 
 
 def rows(services: Services, query: str, **values: object) -> list[Any]:
