@@ -5,11 +5,11 @@ surrounds the face) between two pictures: enough to reject another person than t
 when they differ in hair or skin, and to notice when the head is missing; two people who share both
 look the same to it. Where faces matter, use the extra `faces` (VIXEN_IDENTITY_SCORER=dlib).
 
-How: a picture is shrunk to `SIDE` pixels on its short side; every plausible head window (several sizes and places
-near the middle line) is described by the mean colour of the cells of a grid, brightness counting
-less than hue so that light may change. The reference is a face close-up, so its window is known;
-the score of another picture is that of its best window. Mirrored windows count too: a head that
-turns the other way is the same head.
+How: a picture is shrunk to `SIDE` pixels on its short side; every plausible head window (several
+sizes and places near the middle line) is described by the mean colour of the cells of a grid,
+brightness counting less than hue so that light may change. The reference is a face close-up, so
+its window is known; the score of another picture is that of its best window. Mirrored windows count
+too: a head that turns the other way is the same head.
 """
 
 from __future__ import annotations
