@@ -95,7 +95,7 @@ def test_open_calls_are_resumed_as_they_were_grouped(
         patch.setattr(images.Renderer, "_submit", _crash)
         with pytest.raises(Crash):
             render_all(services, avatars)
-    [call] = render_rows.open_calls(services, avatars, "shot")
+    [call] = render_rows.open_calls(services, avatars, "shot", lambda _: True)
     asked = [row.request_id for row in call.rows]
     other = open_services(modal_batch=1)
     render_all(other, avatars)

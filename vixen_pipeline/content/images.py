@@ -145,7 +145,13 @@ class _Stage:
 
         renderer = Renderer(self.services, anchors, on_images, self.sheets.watch)
         avatars = [filling.avatar for filling in fillings.values()]
-        resumed = open_calls(self.services, avatars, "shot")
+        used = {(each.avatar.id, each.weights.sha256) for each in fillings.values()}
+        resumed = open_calls(
+            self.services,
+            avatars,
+            "shot",
+            lambda row: (row.avatar_id, row.weights_sha256) in used,
+        )
         unmeasured = [
             (filling.avatar, row)
             for filling in fillings.values()

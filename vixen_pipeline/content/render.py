@@ -89,8 +89,7 @@ class Renderer:
             try:
                 for avatar, row in unmeasured:
                     self._submit(pool, avatar, 1, lambda a=avatar, r=row: self._measure(a, r))
-                for call in resumed:
-                    self._submit(pool, call.avatar, len(call.rows), lambda c=call: self._perform(c))
+                self._resume(pool, resumed)
                 self._put(orders)
                 self._loop(pool)
             except BaseException:
@@ -219,9 +218,10 @@ def render(
 
     Orders that have a row already are not paid for again: the row is handed out (measured again
     where a measurement lacks), or its call is brought to its end. Calls that a former run left
-    open for these avatars and purposes come first and are handed out, too, also when no order asks
-    for them. `anchors` maps avatar ids to whom the images must show. Returns what stopped which
-    avatar, by id: of those not all orders have come. Raises Unavailable.
+    open for these avatars and purposes come first and are handed out, too; those for a `purpose_id`
+    that no order names are given up when they were never sent. `anchors` maps avatar ids to whom
+    the images must show. Returns what stopped which avatar, by id: of those not all orders have
+    come. Raises Unavailable.
     """
 
     def hand_out(rows: Sequence[RenderedImage]) -> tuple[RenderOrder, ...]:
@@ -233,7 +233,17 @@ def render(
     avatars = {order.avatar.id: order.avatar for order in orders}
     purposes: set[Purpose] = {order.purpose for order in orders}
     existing = rows_of(services, orders)
-    resumed = [call for p in purposes for call in open_calls(services, list(avatars.values()), p)]
+    asked = {order.purpose_id for order in orders}
+    resumed = [
+        call
+        for purpose in purposes
+        for call in open_calls(
+            services,
+            list(avatars.values()),
+            purpose,
+            lambda row: (row.shot_id or row.exam_id) in asked,
+        )
+    ]
     unmeasured: list[tuple[AvatarRef, RenderedImage]] = []
     for row in existing.values():
         if lacks_measurement(row, anchors[row.avatar_id].scorer.name):

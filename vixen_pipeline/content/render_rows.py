@@ -6,7 +6,7 @@ before the call; they are settled in one with its end and its cost. A kill leave
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ from vixen_pipeline.providers.inference_ports import InferenceBatch
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
+
+NOT_WANTED = "given up: asked of weights that others follow, and never sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,17 @@ def _ordered(order: RenderOrder) -> Json:
 
 
 def open_calls(
-    services: Services, avatars: Sequence[AvatarRef], purpose: Purpose
+    services: Services,
+    avatars: Sequence[AvatarRef],
+    purpose: Purpose,
+    wanted: Callable[[RenderedImage], bool],
 ) -> list[OpenCall]:
     """Calls that a former run left without their end, oldest first, exactly as it grouped them.
 
     One that the provider refused beforehand is opened again: a stage with such a failure does not
-    run by itself, so that it runs means that a person asked.
+    run by itself, so that it runs means that a person asked. One that was surely not taken, and
+    whose images are not `wanted` any more (of weights that others follow), is given up: it would
+    be paid for in vain, or be refused for ever.
     """
     by_id = {avatar.id: avatar for avatar in avatars}
     column = RenderedImage.shot_id if purpose == "shot" else RenderedImage.exam_id
@@ -92,10 +99,36 @@ def open_calls(
     calls: list[OpenCall] = []
     for effect_id, group in by_effect.items():
         effect = services.effects.get(effect_id)
+        if not wanted(group[0]) and _given_up(services, effect, group):
+            continue
         if effect.state == "failed" and effect.remote_id is None:
             effect = services.effects.reopen(effect_id)
         calls.append(OpenCall(by_id[group[0].avatar_id], purpose, effect, tuple(group)))
     return calls
+
+
+def _given_up(services: Services, effect: Effect, rows: Sequence[RenderedImage]) -> bool:
+    """Whether the call was surely not taken; then it and its images have ended, unpaid."""
+    if effect.remote_id is not None or effect.state not in ("intended", "failed"):
+        return False
+    with services.database.begin() as session:
+        if effect.state == "intended" and not services.effects.give_up(
+            effect.id, NOT_WANTED, session
+        ):
+            return False
+        session.execute(
+            update(RenderedImage),
+            [
+                {
+                    "id": row.id,
+                    "unusable": NOT_WANTED,
+                    "usd": Decimal(0),
+                    "settled_at": services.clock.now(),
+                }
+                for row in rows
+            ],
+        )
+    return True
 
 
 def rows_of(services: Services, orders: Sequence[RenderOrder]) -> dict[str, RenderedImage]:

@@ -165,6 +165,19 @@ def settle(
     return settled is not None
 
 
+def give_up(session: Session, effect_id: int, error: str, now: datetime) -> bool:
+    """intended → failed. False when it was not intended (any more)."""
+    given_up = _change(
+        session,
+        (EffectRow.id == effect_id, EffectRow.state == "intended"),
+        state="failed",
+        error=error,
+        settled_at=now,
+        updated_at=now,
+    )
+    return given_up is not None
+
+
 def reopen(session: Session, effect_id: int, now: datetime) -> Effect | None:
     """failed, never taken by the provider → intended. None when it is not that."""
     return _change(

@@ -216,10 +216,9 @@ class Effects(EffectQueries):
             if not mine:
                 raise Busy(f"effect {effect.id} ({effect.kind}) is being performed elsewhere.")
             current = self.get(effect.id)
-            if current.state not in ("dispatched", "unknown"):
-                return current
-            self._mark_interrupted(current)
-            self._read_back(current, reconcile)
+            if current.state in ("dispatched", "unknown"):
+                self._mark_interrupted(current)
+                self._read_back(current, reconcile)
             return self.get(effect.id)
 
     def _reconcile_until_known(self, effect: Effect, reconcile: Reconcile) -> Effect:
@@ -258,8 +257,6 @@ class Effects(EffectQueries):
         self._put_back(effect, effect.error or "the provider does not list it: not done")
         return True
 
-    # ---- settling ----------------------------------------------------------------------------
-
     def settle(
         self,
         effect_id: int,
@@ -272,11 +269,12 @@ class Effects(EffectQueries):
 
         Monotonic: an ended effect never changes, so late and repeated events are harmless.
         """
-        now = self._clock.now()
-        if session is not None:
-            return repository.settle(session, effect_id, result, error, now)
-        with self._database.begin() as own:
-            return repository.settle(own, effect_id, result, error, now)
+        with self._database.begin() if session is None else nullcontext(session) as used:
+            return repository.settle(used, effect_id, result, error, self._clock.now())
+
+    def give_up(self, effect_id: int, error: str, session: Session) -> bool:
+        """intended → failed: surely not sent, and not wanted any more. False when it was not."""
+        return repository.give_up(session, effect_id, error, self._clock.now())
 
     def reopen(self, effect_id: int) -> Effect:
         """An operator's second try of an effect that failed before the provider took it."""
