@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from content_kit_pieces import MODEL_DIGEST, WEIGHTS, give_copy, give_image, give_plan, shot_ids
+from content_kit_pieces import (
+    MODEL_DIGEST,
+    PASSES,
+    WEIGHTS,
+    give_copy,
+    give_image,
+    give_plan,
+    shot_ids,
+)
 from pydantic import SecretStr
 from sqlalchemy import select, update
 from vixen_identity import add_avatars, fake_services
@@ -130,7 +138,7 @@ def test_nothing_without_a_moderation_verdict_becomes_a_piece(core):
 
 
 def flagged(category: str, score: float) -> dict:
-    return {"flagged": False, "categories": [], "scores": {category: score}, "model": "test"}
+    return {**PASSES, "scores": {**PASSES["scores"], category: score}}
 
 
 def test_an_image_that_todays_limits_refuse_goes_back_to_be_made_again(core):

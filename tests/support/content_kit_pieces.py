@@ -30,7 +30,10 @@ from vixen_pipeline.services import Services
 PASSES = {
     "flagged": False,
     "categories": [],
-    "scores": {"sexual": 0.01, "sexual/minors": 0.0001, "violence": 0.01},
+    "scores": {
+        **{"sexual": 0.01, "sexual/minors": 0.0001},
+        **{"violence": 0.01, "violence/graphic": 0.0, "self-harm": 0.0},
+    },
     "model": "test-moderation",
 }
 MODEL, MODEL_DIGEST = "stabilityai/sdxl-test", "sha256:" + "d" * 64

@@ -70,21 +70,28 @@ def judge(shot: ShotState, *, review: str, scorer: str) -> Admitted | Refused:
         if refusal is not None:
             return Refused("copy", copy.id, refusal)
     tier = judge_tier(shot.tier, [_scores(each.moderation) for each in (image, *copies)])
-    doubts = verdict(cast("Measured", image), Thresholds(), scorer=scorer)
+    doubts = [
+        *(f"image {image.id}: {why}" for why in _doubts(image, scorer)),
+        *(f"moderation: {name} was not measured" for name in tier.unmeasured),
+    ]
     return Admitted(
         tier.tier,
         tier.reason,
-        *_state(review, image, doubts),
+        *_state(review, doubts),
         {copy.platform: disclosure_text(copy.platform, copy.language) for copy in copies},
     )
 
 
-def _state(review: str, image: RenderedImage, doubts: list[str]) -> tuple[State, str | None]:
+def _state(review: str, doubts: list[str]) -> tuple[State, str | None]:
     if review != "auto":
         return "pending_review", "a person decides (VIXEN_CONTENT_REVIEW)"
     if doubts:
-        return "pending_review", f"image {image.id}: {'; '.join(doubts)}"
+        return "pending_review", "; ".join(doubts)
     return "auto_approved", "passed every check"
+
+
+def _doubts(image: RenderedImage, scorer: str) -> list[str]:
+    return verdict(cast("Measured", image), Thresholds(), scorer=scorer)
 
 
 def _judge_prompt(shot: ShotState) -> None:
@@ -110,13 +117,14 @@ def _refused_words(copy: ContentCopy) -> str | None:
 
 
 def _moderated(stored: Json | None, what: str) -> str | None:
-    if not isinstance((stored or {}).get("flagged"), bool):
+    stored = stored or {}
+    if not isinstance(stored.get("flagged"), bool) or not stored.get("scores"):
         raise StageFailed(
             STAGE,
             f"{what} has no moderation verdict; nothing unmoderated becomes a piece",
             permanent=False,
         )
-    return refusal_reason(moderation_of(stored or {}))
+    return refusal_reason(moderation_of(stored))
 
 
 def _scores(stored: Json | None) -> Mapping[str, float]:

@@ -175,6 +175,9 @@ def _verdict(flagged: bool) -> ModerationResult:
     return ModerationResult(
         flagged=flagged,
         categories=("sexual",) if flagged else (),
-        scores={"sexual": 0.99 if flagged else 0.01, "violence": 0.0},
+        scores={
+            "sexual": 0.99 if flagged else 0.01,
+            **dict.fromkeys(("violence", "violence/graphic", "self-harm"), 0.0),
+        },
         model="fake-moderation",
     )
