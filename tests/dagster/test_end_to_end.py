@@ -122,7 +122,7 @@ def test_one_command_makes_two_avatars_ready(
 
     niche = avatars[0].partition(":")[0]
     code, answer, told = vixen(env, "materialize", "group:content", "--niche", niche)
-    assert code == 0, told
+    assert code == 0, (answer, told)
     assert [(r["asset"], r["avatar"], r["outcome"]) for r in answer["results"]] == [
         (stage, avatars[0], "made") for stage in CONTENT
     ]
