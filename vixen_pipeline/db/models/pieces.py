@@ -160,6 +160,7 @@ class PieceMember(Base):
     __table_args__ = (
         UniqueConstraint("piece_id", "position"),
         UniqueConstraint("piece_id", "member_id"),
+        Index("ix_piece_members_member", "member_id"),
         {"schema": VIXEN},
     )
 

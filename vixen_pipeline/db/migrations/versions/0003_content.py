@@ -501,6 +501,9 @@ def upgrade() -> None:
         ),
         schema="vixen",
     )
+    op.create_index(
+        "ix_piece_members_member", "piece_members", ["member_id"], unique=False, schema="vixen"
+    )
 
 
 def downgrade() -> None:
