@@ -152,19 +152,19 @@ def _slideshow(
     """The next slideshow, of the first tier that has unseen stills enough; None: nothing new."""
     tiers = [[still for still in stills if still.tier == tier] for tier in TIERS]
     fresh = [[still for still in tier if not shown[still.piece_id]] for tier in tiers]
-    for size in (SLIDES, LEAST_SLIDES):
+    for size in range(SLIDES, LEAST_SLIDES - 1, -1):
         for pool in (*fresh, *tiers, list(stills)):
             if len(pool) < size:
                 continue
             for _ in range(8):  # another draw when exactly these were shown already
-                members = _spread(pool, chance)
+                members = _spread(pool, chance, size)
                 if frozenset(still.piece_id for still in members) not in known:
                     return Choice("slideshow", members)
     return None
 
 
-def _spread(pool: Sequence[Still], chance: random.Random) -> tuple[Still, ...]:
-    """Up to `SLIDES` stills, from different scenes as far as there are any."""
+def _spread(pool: Sequence[Still], chance: random.Random, size: int) -> tuple[Still, ...]:
+    """`size` stills, from different scenes as far as there are any."""
     drawn = sorted(pool, key=lambda _: chance.random())
     turns: Counter[int] = Counter()
     ranked: list[tuple[int, int, Still]] = []
@@ -172,4 +172,4 @@ def _spread(pool: Sequence[Still], chance: random.Random) -> tuple[Still, ...]:
         ranked.append((turns[still.scene], at, still))
         turns[still.scene] += 1
     ranked.sort(key=lambda item: item[:2])
-    return tuple(still for _, _, still in ranked[:SLIDES])
+    return tuple(still for _, _, still in ranked[:size])

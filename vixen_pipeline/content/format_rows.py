@@ -33,18 +33,24 @@ APPROVED = frozenset({"approved", "auto_approved"})
 class OpenPlan:
     """A plan, its stills that may be shown, and what was composed of them before.
 
-    `made` are the member ids per format; `numbers` counts all keys ever given per (format, scene).
+    `made` are the member ids per format, `refused` those of composed pieces that a person rejected
+    (they are not composed again), `keys` all that were ever given, `dropped` the stills that a
+    person rejected and wants no others for.
     """
 
     id: int
     avatar_id: int
     seed: int
-    formats: Mapping[str, int]
+    formats: dict[str, int]
     stills: list[Still] = field(default_factory=list[Still])
     made: dict[str, list[frozenset[int]]] = field(
         default_factory=lambda: defaultdict[str, list[frozenset[int]]](list)
     )
+    refused: dict[str, list[frozenset[int]]] = field(
+        default_factory=lambda: defaultdict[str, list[frozenset[int]]](list)
+    )
     keys: set[str] = field(default_factory=set[str])
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,16 @@ def _load_stills(session: Session, plans: Mapping[int, OpenPlan]) -> None:
         .where(
             ContentPiece.plan_id.in_(plans),
             ContentPiece.format == "still",
-            ContentPiece.state != "rejected",
+            ContentPiece.replaced_at.is_(None),
         )
         .order_by(ContentShot.position)
     )
     for row in rows:
-        plans[row[0]].stills.append(Still(*row[1:]))
+        still = Still(*row[1:])
+        if still.state == "rejected":
+            plans[row[0]].dropped += 1
+        else:
+            plans[row[0]].stills.append(still)
 
 
 def _load_made(session: Session, plans: Mapping[int, OpenPlan]) -> None:
@@ -128,16 +138,19 @@ def _load_made(session: Session, plans: Mapping[int, OpenPlan]) -> None:
             ContentPiece.format,
             ContentPiece.key,
             ContentPiece.state,
+            ContentPiece.state_reason,
             func.array_agg(PieceMember.member_id),
         )
         .join(PieceMember, PieceMember.piece_id == ContentPiece.id)
         .where(ContentPiece.plan_id.in_(plans), ContentPiece.format.in_(FORMATS))
         .group_by(ContentPiece.id)
     )
-    for plan_id, format, key, state, members in rows:
+    for plan_id, format, key, state, reason, members in rows:
         plans[plan_id].keys.add(key)
         if state != "rejected":
             plans[plan_id].made[format].append(frozenset(members))
+        elif reason != MEMBER_REJECTED:
+            plans[plan_id].refused[format].append(frozenset(members))
 
 
 def file_keys(session: Session, piece_ids: Sequence[int], name: str) -> dict[int, str]:

@@ -81,12 +81,20 @@ def _avatar_keys(services: Services, plans: Sequence[OpenPlan]) -> dict[int, str
 
 
 def _choices(plan: OpenPlan, format: Format, errors: dict[int, VixenError]) -> list[Choice]:
-    """What is to be made. Too few stills is an error of the plan; what can be made still is."""
+    """What is to be made. Too few stills is an error of the plan; what can be made still is.
+
+    Where a person rejected stills and wants no others, or what was composed of them, fewer are
+    what the person chose: the plan ends with what its stills give.
+    """
     wanted = plan.formats[format] - len(plan.made[format])
     if wanted <= 0:
         return []
-    chosen = choose(format, plan.stills, wanted, plan.seed, plan.made[format])
-    if len(chosen) < wanted:
+    chosen = choose(
+        format, plan.stills, wanted, plan.seed, [*plan.made[format], *plan.refused[format]]
+    )
+    if len(chosen) < wanted and (plan.dropped or plan.refused[format]):
+        plan.formats[format] = len(plan.made[format]) + len(chosen)
+    elif len(chosen) < wanted:
         have = len(plan.made[format]) + len(chosen)
         scenes = len({still.scene for still in plan.stills})
         errors.setdefault(

@@ -88,10 +88,12 @@ class PieceFacts:
         wanted = sum(plan.count for plan in self.plans)
         filled = sum(done for _, done in self.planned.values())
         short = [f"{wanted - filled} stills"] if filled != wanted else []
+        # Stills that a person rejected and wants no others for are in no composed piece.
+        dropped = any(p.state == "rejected" and p.replaced_at is None for p in self.pieces)
         for name in ("carousel", "slideshow"):
             asked = sum(int(plan.formats.get(name, 0)) for plan in self.plans)
             made = sum(piece.format == name for piece in self.pieces)  # a person may reject one
-            if made < asked:
+            if made < asked and not dropped:
                 short.append(f"{asked - made} {name}s")
         text = f"{filled} of {wanted} planned stills are pieces"
         text += f"; missing: {', '.join(short)}." if short else ", and every format is composed."
