@@ -76,6 +76,37 @@ def test_review_without_options_lists_what_waits(core, luna):
     assert "No piece waits" in vixen("review", luna.key, "--approve-all").stderr
 
 
+def test_review_that_names_no_piece_is_an_error_not_a_list(luna):
+    answer = vixen("review", luna.key, "--replace", "--reason", "dull")
+    assert answer.exit_code == 2 and "no piece is named" in answer.stderr
+
+
+def test_an_empty_list_says_what_is_empty(luna):
+    assert "No piece waits for a person." in vixen("review", luna.key).stderr
+    assert "No piece is like that" in vixen("list", luna.key, "--state", "rejected").stderr
+
+
+def test_a_decision_is_kept_under_a_number_where_the_login_has_no_name(core, luna, monkeypatch):
+    import getpass
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    piece = list_pieces(core, luna.key)[-1]
+    assert vixen("review", luna.key, "--approve", piece.id).exit_code == 0
+    assert list_pieces(core, luna.key)[-1].reviewed_by.startswith("uid ")
+
+
+@pytest.mark.parametrize("head", [b"\0\0\0\x1cftypheic", b"\0\0\0\x1cftypavif", b"hello", b""])
+def test_what_cannot_be_looked_at_is_not_said_to_be_none_of_the_pieces(luna, tmp_path, head):
+    file = tmp_path / "photo"
+    file.write_bytes(head + b"\0" * 64 if head else b"")
+    for command in ("find", "verify"):
+        answer = vixen(command, file)
+        assert answer.exit_code == 2 and "photo: the file is" in answer.stderr
+
+
 def test_find_and_verify_read_files(core, luna, tmp_path):
     piece = next(each for each in list_pieces(core, luna.key) if each.format == "still")
     data = core.objects.get(piece.files[0].object_key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from vixen_pipeline.cli.console import (
     print_table,
     services_for_command,
 )
+from vixen_pipeline.login import login_name
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
@@ -176,7 +176,7 @@ def consent_add(
             reference=reference,
             person_name=person,
             document=document,
-            recorded_by=by or getpass.getuser(),
+            recorded_by=by or login_name(),
         )
     if as_json:
         print_json({**asdict(consent), "new": new})

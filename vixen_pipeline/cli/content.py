@@ -6,7 +6,8 @@ the commands do (vixen_pipeline.content).
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,8 @@ from vixen_pipeline.cli.console import (
     print_table,
     services_for_command,
 )
-from vixen_pipeline.errors import InvalidInput
+from vixen_pipeline.errors import InvalidInput, NotImage
+from vixen_pipeline.login import login_name
 
 if TYPE_CHECKING:
     from vixen_pipeline.content.piece_finding import FoundPiece
@@ -69,7 +71,7 @@ def list_(
         print_json([asdict(piece) for piece in pieces])
         return
     if not pieces:
-        note(f"No pieces. `vixen materialize content_pieces --avatar {key}` makes them.")
+        note(_none_line(key, state, tier, format_))
         return
     print_table(
         ("id", "plan", "format", "state", "tier", "files", "usd", "made at", "why"),
@@ -88,6 +90,14 @@ def list_(
             for piece in pieces
         ],
     )
+
+
+def _none_line(key: str, state: str | None, tier: str | None, format_: str | None) -> str:
+    if state == "pending_review" and tier is None and format_ is None:
+        return "No piece waits for a person."
+    if state or tier or format_:
+        return f"No piece is like that. `vixen content list {key}` shows all."
+    return f"No pieces. `vixen materialize group:content --avatar {key}` makes them."
 
 
 def _require_known(state: str | None, tier: str | None, format_: str | None) -> None:
@@ -133,6 +143,9 @@ def review(
     from vixen_pipeline.content.review import review as decide
 
     if not approve and not reject and not approve_all:
+        if reason is not None or replace:
+            problem = "no piece is named: --approve ID, --reject ID or --approve-all"
+            raise InvalidInput(f"review of {key}", [problem])
         list_(key, state="pending_review", as_json=as_json)
         return
     with services_for_command() as services:
@@ -144,7 +157,7 @@ def review(
             note("No piece waits for a person.")
             pieces = []
         else:
-            pieces = decide(services, key, decisions, by=by or getpass.getuser())
+            pieces = decide(services, key, decisions, by=by or login_name())
     if as_json:
         print_json([asdict(piece) for piece in pieces])
         return
@@ -161,7 +174,7 @@ def find(file: FileArgument, as_json: JsonOption = False) -> None:
     from vixen_pipeline.content.piece_finding import find_piece
 
     data = _read(file)
-    with services_for_command() as services:
+    with services_for_command() as services, _naming(file):
         found = find_piece(services, data)
     if as_json:
         print_json([asdict(piece) for piece in found])
@@ -191,7 +204,7 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
     from vixen_pipeline.content.piece_finding import provenance_of
 
     data = _read(file)
-    with services_for_command() as services:
+    with services_for_command() as services, _naming(file):
         found = provenance_of(services, data)
     if as_json:
         extra = {"development": found.development, "made_by_ai": found.made_by_ai} if found else {}
@@ -221,6 +234,16 @@ def _print_provenance(name: str, found: Provenance) -> None:
         line(f"made from: {ingredient}")
     for problem in found.problems:
         line(f"problem: {problem}")
+
+
+@contextmanager
+def _naming(file: Path) -> Generator[None]:
+    """Raises InvalidInput (exit code 2: no answer) for a file that is no picture; 1 is "none"."""
+    try:
+        yield
+    except NotImage as error:
+        step = "A JPEG, PNG or WebP picture or an MP4 can be looked at."
+        raise InvalidInput("file", [f"{file}: {error.message}"], next_step=step) from error
 
 
 def _read(file: Path) -> bytes:

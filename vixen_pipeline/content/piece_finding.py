@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 How = Literal["exact", "credentials", "looks"]
 MP4 = "video/mp4"
+_PICTURES_IN_BOXES = frozenset(b"heic heix heim heis hevc hevx mif1 msf1 avif avis".split())
+"""What the first bytes of photographs from phones say, which begin like an MP4."""
 PER_HASH = 4
 """Neighbours that the index is asked for per hash; all shapes of a piece are its neighbours."""
 MOST_BITS = 16
@@ -82,6 +84,8 @@ def find_piece(services: Services, data: bytes) -> list[FoundPiece]:
 def content_type(data: bytes) -> str:
     """By the first bytes. Raises NotImage for what is neither an image we read nor an MP4."""
     if data[4:8] == b"ftyp":
+        if data[8:12] in _PICTURES_IN_BOXES:
+            raise NotImage("the file is a HEIC or AVIF picture; JPEG, PNG or WebP is needed")
         return MP4
     return sniff(data)[1]
 

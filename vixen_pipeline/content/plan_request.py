@@ -7,7 +7,6 @@ are judged by the policy and the moderator before they are kept, and no model is
 
 from __future__ import annotations
 
-import getpass
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from vixen_pipeline.errors import InvalidInput, NotFound
 from vixen_pipeline.identity.attempts import clear_failure
 from vixen_pipeline.identity.prompts import seed_of
 from vixen_pipeline.identity.registry import AvatarRef, avatar_ref
+from vixen_pipeline.login import login_name
 from vixen_pipeline.safety.moderation import require_moderated
 from vixen_pipeline.safety.policy import Door, require_text
 
@@ -107,7 +107,7 @@ def ask_for_plan(
         newest = session.scalar(
             select(func.max(ContentPlan.number)).where(ContentPlan.avatar_id == avatar.id)
         )
-        plan = new_plan(avatar, (newest or 0) + 1, request, requested_by or getpass.getuser())
+        plan = new_plan(avatar, (newest or 0) + 1, request, requested_by or login_name())
         session.add(plan)
         # A person acts: what failed for good before may be tried again.
         clear_failure(session, avatar.id, STAGE)
