@@ -104,9 +104,18 @@ def test_a_portrait_that_cannot_be_described_never_passes(core, luna, monkeypatc
 
     monkeypatch.setattr(AppearanceScorer, "describe", lambda self, picture: None)
     (result,) = examine(core, luna.key)
-    assert result.outcome == "failed"
-    assert checks(result)["weights_fit_for_use"] is None
+    assert (result.outcome, images(core)) == ("failed", []), "nothing is paid for"
     assert chosen_weights(core, [luna.key]) == {}
+
+
+def test_a_lost_portrait_stops_the_exam_of_its_own_avatar_only(core, sandbox):
+    luna, mira = trained_avatars(core, sandbox, "luna", "mira")
+    with core.database.begin() as session:
+        lost = session.query(GeneratedImage).filter_by(avatar_id=luna.id, purpose="portrait")
+        lost.update({"object_key": "avatars/lost.jpg"})
+    lunas, miras = examine(core, luna.key, mira.key)
+    assert (lunas.outcome, lunas.permanent, miras.outcome) == ("failed", True, "made")
+    assert "no reference portrait" in lunas.error
 
 
 def test_weights_of_former_looks_are_not_used(core, luna):

@@ -45,7 +45,7 @@ from vixen_pipeline.content.exam_rule import (
 )
 from vixen_pipeline.content.frame import run_content_stage
 from vixen_pipeline.db.base import Json
-from vixen_pipeline.errors import PolicyRefused, ProviderError, StageFailed
+from vixen_pipeline.errors import NotImage, Permanent, PolicyRefused, ProviderError, StageFailed
 from vixen_pipeline.identity.attempts import clear_failure, record_failure
 from vixen_pipeline.identity.stage_run import StageRun
 from vixen_pipeline.identity.training_settle import STAGE as TRAININGS
@@ -130,7 +130,8 @@ class _Exams:
     def _examine(self, wanted: Sequence[Subject]) -> None:
         services = self.services
         scorer, images = build_scorer(services.settings), services.settings.exam_images
-        anchors = {subject.avatar.id: self._anchor(scorer, subject) for subject in wanted}
+        anchors = self._anchors(scorer, wanted)
+        wanted = [subject for subject in wanted if subject.avatar.id in anchors]
         papers: list[Paper] = []
         for subject in wanted:
             candidates = open_exams(services, subject, scorer.name, images)
@@ -144,9 +145,27 @@ class _Exams:
             mine = [paper for paper in papers if paper.subject.avatar.id == avatar.id]
             self._end(subject, mine, subject.exam_digest(scorer.name, images))
 
-    def _anchor(self, scorer: IdentityScorer, subject: Subject) -> Anchor:
-        data = self.services.objects.get(subject.portrait.object_key or "")
-        return Anchor(scorer, scorer.describe(open_picture(data)))
+    def _anchors(self, scorer: IdentityScorer, wanted: Sequence[Subject]) -> dict[int, Anchor]:
+        """Whom the images must show; who has no portrait to compare with fails, unpaid."""
+        anchors: dict[int, Anchor] = {}
+        for subject in wanted:
+            why = f"it cannot be described by {scorer.name}"
+            try:
+                data = self.services.objects.get(subject.portrait.object_key or "")
+                described = scorer.describe(open_picture(data))
+            except (NotImage, Permanent) as error:
+                described, why = None, error.message
+            if described is not None:
+                anchors[subject.avatar.id] = Anchor(scorer, described)
+                continue
+            failure = StageFailed(
+                STAGE,
+                f"there is no reference portrait to compare with: {why}",
+                next_step="Look at the portrait, or choose another VIXEN_IDENTITY_SCORER; then "
+                + self.frame.by_hand(subject.avatar),
+            )
+            self.frame.fail(subject.avatar, failure)
+        return anchors
 
     def _end(self, subject: Subject, papers: Sequence[Paper], exam_digest: str) -> None:
         """Figures, choice and what follows from it are committed together."""

@@ -33,7 +33,7 @@ from vixen_pipeline.content.render_rows import (
 )
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import RenderedImage
-from vixen_pipeline.errors import BudgetExceeded, StageFailed, Transient, VixenError
+from vixen_pipeline.errors import BudgetExceeded, Busy, StageFailed, Transient, VixenError
 from vixen_pipeline.identity.image_disk import room_on_disk
 from vixen_pipeline.identity.image_pool import OF_ONE_AVATAR
 from vixen_pipeline.identity.registry import AvatarRef
@@ -162,9 +162,15 @@ class Renderer:
             try:
                 call = intend_call(self.services, orders)
             except IntegrityError as error:
-                self.stop(orders[0].avatar.id, _asked_before(orders[0], error))
+                self.stop(orders[0].avatar.id, self._asked_before(orders, error))
                 continue
             self._submit(pool, call.avatar, len(orders), lambda c=call: self._perform(c))
+
+    def _asked_before(self, orders: Sequence[RenderOrder], error: IntegrityError) -> VixenError:
+        """Why a call could not be intended. These very orders: our locks went with a connection."""
+        if rows_of(self.services, orders):
+            return Busy(f"{orders[0].request_id} was asked for by another process just now.")
+        return _asked_before(orders[0], error)
 
     def _submit(
         self, pool: ThreadPoolExecutor, avatar: AvatarRef, images: int, work: Callable[[], _Done]
