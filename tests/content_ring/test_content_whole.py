@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from content_kit_ring import trained_avatars
+from content_kit_trained import trained_avatars
 from sqlalchemy import text
 
 from vixen_pipeline.content.advance import advance

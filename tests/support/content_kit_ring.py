@@ -11,8 +11,6 @@ from datetime import timedelta
 
 from sqlalchemy import insert, text, update
 from sqlalchemy.orm import Session
-from vixen_identity import spec_document
-from vixen_testkit import wait_until
 
 from vixen_pipeline.content.stages_list import CONTENT_STAGES
 from vixen_pipeline.db.models import (
@@ -28,38 +26,11 @@ from vixen_pipeline.db.models import (
     TrainingDataset,
     WeightsExam,
 )
-from vixen_pipeline.identity.advance import advance
-from vixen_pipeline.identity.registry import AvatarRef, avatar_refs, land_specs
-from vixen_pipeline.identity.spec import AvatarSpec, ParsedSpec
-from vixen_pipeline.identity.stages_list import IDENTITY_STAGES
-from vixen_pipeline.identity.status import avatar_status
-from vixen_pipeline.sandbox.testing import Sandbox
+from vixen_pipeline.identity.registry import AvatarRef, avatar_refs
 from vixen_pipeline.services import Services
-from vixen_pipeline.stages import Progress, StageResult, StageSpec, no_progress
+from vixen_pipeline.stages import Progress, StageResult, StageSpec
 
 SHOTS = 2
-READY_S = 120.0
-
-
-def trained_avatars(services: Services, sandbox: Sandbox, *handles: str) -> list[str]:
-    """Keys of avatars that System 1 has made in the sandbox: personas, datasets, weights."""
-    sandbox.control.training(seconds=0)
-    specs = [
-        AvatarSpec.model_validate(spec_document(handle, number))
-        for number, handle in enumerate(handles)
-    ]
-    land_specs(services, [ParsedSpec(spec, "test") for spec in specs])
-    keys = [spec.key for spec in specs]
-
-    def all_ready() -> bool:
-        advance(services, keys, IDENTITY_STAGES, no_progress, lambda *_: None)
-        return all(avatar_status(services, key).status == "ready" for key in keys)
-
-    wait_until(all_ready, seconds=READY_S, every=0.1)
-    return keys
-
-
-PLATFORMS = ("instagram", "tiktok")
 
 
 def give_weights(services: Services, avatar: AvatarRef) -> int:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import typer
 
 from vixen_pipeline.cli import console
-from vixen_pipeline.errors import Busy, UserError
+from vixen_pipeline.errors import Busy, Unavailable, UserError
 
 if TYPE_CHECKING:
     from vixen_pipeline.cli.demo_facts import AvatarProgress, DemoFacts
@@ -115,8 +115,11 @@ def _watch(services: Services, keys: list[str]) -> bool:
     changed = time.monotonic()
     with LiveView(keys, services.settings.dataset_images) as view:
         while True:
-            with services.database.begin() as session:
-                rows = progress(session, keys)
+            try:
+                with services.database.begin() as session:
+                    rows = progress(session, keys)
+            except Unavailable:
+                rows = last  # whoever runs it starts it again; STUCK_AFTER_S ends the wait
             view.show(rows)
             if len(rows) == len(keys) and all(row.complete for row in rows):
                 return True
