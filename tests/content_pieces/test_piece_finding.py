@@ -6,7 +6,7 @@ import io
 
 import pytest
 from content_kit_pieces import give_plan, picture, shot_ids
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from sqlalchemy import select, update
 from vixen_identity import add_avatars
 
@@ -44,6 +44,17 @@ def cut(image: Image.Image, left: float, top: float, right: float, bottom: float
     return image.crop(
         (round(left * wide), round(top * high), round(right * wide), round(bottom * high))
     )
+
+
+def shown(image: Image.Image, sides: float, above: float, colour: tuple[int, int, int]):
+    """On a plain page, with lines of words above and below: a screenshot."""
+    wide, high = image.size
+    page = Image.new("RGB", (round(wide * (1 + 2 * sides)), round(high * (1 + 2 * above))), colour)
+    page.paste(image, (round(wide * sides), round(high * above)))
+    words = ImageDraw.Draw(page)
+    for top in (0.2 * above, 1 + 1.5 * above):
+        words.rectangle((wide * 0.05, high * top, wide * 0.4, high * (top + above / 5)), "grey")
+    return saved(page, 85)
 
 
 CHANGES = {
@@ -88,6 +99,17 @@ def test_a_published_picture_is_found_whatever_was_done_to_it(core, luna):
             assert [each.piece_id for each in found] == [piece_id], change
             assert found[0].how == "looks" and found[0].avatar == luna.key
             assert found[0].likeness >= ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("sides", "above", "colour"),
+    [(0, 0.25, (0, 0, 0)), (0, 0.08, (255, 255, 255)), (0.06, 0.15, (250, 250, 250))],
+)
+def test_a_published_picture_is_found_in_a_screenshot(core, luna, sides, above, colour):
+    for piece_id, data in files(core)[:2]:
+        page = shown(Image.open(io.BytesIO(data)), sides, above, colour)
+        assert [each.piece_id for each in find_piece(core, page)] == [piece_id]
+    assert find_piece(core, shown(Image.open(io.BytesIO(picture(5))), sides, above, colour)) == []
 
 
 def test_the_very_file_is_found_by_its_bytes(core, luna):

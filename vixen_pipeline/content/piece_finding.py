@@ -2,7 +2,8 @@
 
 Does not: pixels (pictures.fingerprints), reading credentials (safety.provenance). Asked in this
 order, the first answer counts: the very bytes; the credentials in the file, when they are intact
-and lead to a piece; what it looks like (index of perceptual hashes, then pixels).
+and lead to a piece; what it looks like (index of perceptual hashes, then pixels). A video is asked
+about frame by frame.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from sqlalchemy import Integer, String, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.content.piece_making import bits_of
-from vixen_pipeline.db.models import Avatar, ContentPiece, PieceFile
+from vixen_pipeline.db.models import Avatar, ContentPiece, PieceFile, PieceMember
 from vixen_pipeline.errors import NotImage, VixenError
 from vixen_pipeline.pictures.files import open_picture, sniff
 from vixen_pipeline.pictures.fingerprints import ENOUGH, likeness, query_hashes
+from vixen_pipeline.pictures.framing import unframed
+from vixen_pipeline.providers.video_frames import frames_of
 from vixen_pipeline.safety.credentials import load_credentials
 from vixen_pipeline.safety.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from vixen_pipeline.services import Services
 
 How = Literal["exact", "credentials", "looks"]
@@ -35,6 +40,8 @@ PER_HASH = 4
 MOST_BITS = 16
 """Candidates farther away than this are not looked at."""
 MOST_LOOKED_AT = 16
+LEAST_MEMBERS = 2
+"""Stills of one of our videos that a video must show to be taken for it."""
 
 # The index is asked without any filter, and who comes is judged then: its cost stays the same
 # however many pieces there are.
@@ -64,7 +71,7 @@ class FoundPiece:
 
 
 def find_piece(services: Services, data: bytes) -> list[FoundPiece]:
-    """The pieces that `data` (an image, or our own MP4) shows, likeliest first; empty: none.
+    """The pieces that `data` (an image or an MP4) shows, likeliest first; empty: none.
 
     Raises NotImage when it is neither.
     """
@@ -77,7 +84,7 @@ def find_piece(services: Services, data: bytes) -> list[FoundPiece]:
     if claimed:
         return claimed
     if content_type(data) == MP4:
-        return []
+        return _by_frames(services, data)
     return _by_looks(services, data)
 
 
@@ -123,19 +130,56 @@ def _by_credentials(services: Services, data: bytes) -> list[FoundPiece]:
         return _found(session, dict.fromkeys(ids, ("credentials", 1.0, None)))
 
 
-def _by_looks(services: Services, data: bytes) -> list[FoundPiece]:
-    picture = open_picture(data)
+def _by_frames(services: Services, data: bytes) -> list[FoundPiece]:
+    """The videos made of the stills that the frames show; the stills, where no video is."""
+    stills: dict[int, FoundPiece] = {}
+    for frame in frames_of(data, services.settings.ffmpeg):
+        try:
+            found = _by_looks(services, frame)
+        except NotImage:  # a black frame between others shows nothing
+            continue
+        for each in found[:1]:
+            stills[each.piece_id] = max(each, stills.get(each.piece_id, each), key=_likeness)
     with services.database.begin() as session:
-        near = _nearest(session, query_hashes(picture.image))
+        members = session.execute(
+            select(PieceMember.piece_id, PieceMember.member_id, PieceFile.id)
+            .join(PieceFile, PieceFile.piece_id == PieceMember.piece_id)
+            .where(PieceMember.member_id.in_(stills), PieceFile.content_type == MP4)
+        ).all()
+        shown: dict[int, list[float]] = {}
+        for _, member, file_id in members:
+            shown.setdefault(file_id, []).append(stills[member].likeness)
+        most = max((len(each) for each in shown.values()), default=0)
+        videos: dict[int, tuple[How, float, int | None]] = {
+            file_id: ("looks", round(sum(each) / len(each), 4), None)
+            for file_id, each in shown.items()
+            if len(each) == most >= LEAST_MEMBERS
+        }
+        return _found(session, videos) or sorted(stills.values(), key=_likeness, reverse=True)
+
+
+def _likeness(piece: FoundPiece) -> float:
+    return piece.likeness
+
+
+def _by_looks(services: Services, data: bytes) -> list[FoundPiece]:
+    """As it is; when it is nobody's, what is inside its frame (a screenshot, black bars)."""
+    image = open_picture(data).image
+    found = _alike(services, image)
+    inner = None if found else unframed(image)
+    return found if inner is None else _alike(services, inner)
+
+
+def _alike(services: Services, image: Image) -> list[FoundPiece]:
+    with services.database.begin() as session:
+        near = _nearest(session, query_hashes(image))
         keys = {
             row[0]: row[1]
             for row in session.execute(
                 select(PieceFile.id, PieceFile.object_key).where(PieceFile.id.in_(near))
             )
         }
-    likely = {
-        id_: likeness(picture.image, services.objects.get(keys[id_])) for id_ in near if id_ in keys
-    }
+    likely = {id_: likeness(image, services.objects.get(keys[id_])) for id_ in near if id_ in keys}
     alike: dict[int, tuple[How, float, int | None]] = {
         id_: ("looks", round(score, 4), near[id_])
         for id_, score in likely.items()

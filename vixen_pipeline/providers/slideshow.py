@@ -67,7 +67,7 @@ class FfmpegVideo:
         silence = f"anullsrc=channel_layout=stereo:sample_rate={_SAMPLE_RATE}"
         colours = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
         return [
-            *(self._path(), "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
+            *(program_path(self._program), "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
             *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-color_range", "tv", *colours),
             *("-s", size, "-r", str(motion.FPS), "-i", "pipe:0"),
             *("-f", "lavfi", "-i", silence, "-map", "0:v", "-map", "1:a", "-t", seconds),
@@ -77,16 +77,6 @@ class FfmpegVideo:
             *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"),
             *("-movflags", "+faststart", str(out)),
         ]  # fmt: skip
-
-    def _path(self) -> str:
-        if self._program is not None:
-            return self._program
-        import imageio_ffmpeg
-
-        try:
-            return imageio_ffmpeg.get_ffmpeg_exe()
-        except RuntimeError as error:
-            raise _no_ffmpeg() from error
 
     def _encode(self, command: list[str], pictures: Iterable[bytes], errors: IO[bytes]) -> int:
         """Feed the encoder; its exit code, negative when it was killed or hung."""
@@ -112,6 +102,18 @@ class FfmpegVideo:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def program_path(program: str | None) -> str:
+    """The ffmpeg to run: the one that is set, else the packaged one. Raises Unavailable."""
+    if program is not None:
+        return program
+    import imageio_ffmpeg
+
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise _no_ffmpeg() from error
 
 
 def _check(request: VideoRequest) -> None:
