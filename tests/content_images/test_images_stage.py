@@ -17,6 +17,7 @@ from content_kit_images import (
 from sqlalchemy import text
 from vixen_identity import add_avatars
 
+from vixen_pipeline.content.plan_request import end_plan
 from vixen_pipeline.content.stages_list import IMAGES_STAGE
 from vixen_pipeline.sandbox.testing import Sandbox
 from vixen_pipeline.services import Services
@@ -130,6 +131,11 @@ def test_a_prompt_without_a_verdict_of_moderation_is_never_paid_for(
     assert number(
         core, "SELECT count(*) FROM vixen.rendered_images WHERE avatar_id = :id", id=luna.id
     ) == 0  # fmt: skip
+    assert "--end" in str(refused.next_step)
+    end_plan(core, luna.key, 1)
+    plant_plan(core, luna, 2, number=2)
+    [result] = render_all(core, [luna])
+    assert result.outcome == "made", "a plan that cannot be made holds up no other one"
 
 
 def test_progress_tells_how_many_shots_are_filled(core: Services) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from vixen_pipeline.cli.main import build_app
-from vixen_pipeline.content.plan_request import read_request
+from vixen_pipeline.content.plan_request import end_plan, read_request
 from vixen_pipeline.content.plans import ask_for_plan, withdraw_plan
 from vixen_pipeline.db.models import ContentPlan
 from vixen_pipeline.db.session import Database
@@ -130,6 +130,19 @@ def test_a_plan_that_is_planned_cannot_be_withdrawn(settings: Settings, database
         run_plans(services)
         with pytest.raises(NotFound, match="no plan 1 that is still to be planned"):
             withdraw_plan(services, KEY, 1)
+
+
+def test_a_plan_that_is_planned_can_be_ended_once(settings: Settings, database: Database) -> None:
+    with with_fakes(settings, database) as services:
+        (luna,) = ready_avatars(services, "luna")
+        ask_for_plan(services, KEY, count=10)
+        with pytest.raises(NotFound, match="no plan 1 that is planned and open"):
+            end_plan(services, KEY, 1)
+        run_plans(services)
+        end_plan(services, KEY, 1)
+        assert [plan.completed_at is None for plan in plans_of(services, luna)] == [False]
+        with pytest.raises(NotFound, match="no plan 1 that is planned and open"):
+            end_plan(services, KEY, 1)
 
 
 def test_plans_asked_for_at_the_same_time_get_numbers_of_their_own(

@@ -52,6 +52,9 @@ def plan(
     withdraw: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Take back a plan not planned yet.")
     ] = None,
+    end: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Close an open plan with what it has.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for another plan of an avatar; what is left out is the setting's.
@@ -59,12 +62,14 @@ def plan(
     It is planned by a running `vixen up`, or by `vixen materialize content_plans --avatar KEY`.
     """
     from vixen_pipeline.content.plan_listing import plan_lines
-    from vixen_pipeline.content.plan_request import ask_for_plan, withdraw_plan
+    from vixen_pipeline.content.plan_request import ask_for_plan, end_plan, withdraw_plan
 
     with services_for_command() as services:
         number: int | None = None
         if withdraw is not None:
             withdraw_plan(services, key, withdraw)
+        elif end is not None:
+            end_plan(services, key, end)
         elif not list_:
             number = ask_for_plan(
                 services, key, count=count, mix=mix, platforms=platforms, notes=notes
@@ -81,6 +86,8 @@ def plan(
         note(f"  vixen materialize group:content --avatar {key}")
     elif withdraw is not None:
         line(f"{key}: plan {withdraw} is withdrawn")
+    elif end is not None:
+        line(f"{key}: plan {end} is ended with what it has")
     else:
         print_table(
             ("plan", "state", "asked for", "shots", "by", "notes"),

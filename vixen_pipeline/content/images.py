@@ -145,12 +145,12 @@ class _Stage:
 
         renderer = Renderer(self.services, anchors, on_images, self.sheets.watch)
         avatars = [filling.avatar for filling in fillings.values()]
-        used = {(each.avatar.id, each.weights.sha256) for each in fillings.values()}
+        used = {(shot, each.weights.sha256) for each in fillings.values() for shot in each.shots}
         resumed = open_calls(
             self.services,
             avatars,
             "shot",
-            lambda row: (row.avatar_id, row.weights_sha256) in used,
+            lambda row: (row.shot_id, row.weights_sha256) in used,
         )
         unmeasured = [
             (filling.avatar, row)
@@ -244,10 +244,12 @@ def _refusal(filling: ShotsFilling, anchor: Anchor | None) -> VixenError | None:
         )
     unmoderated = filling.unmoderated()
     if unmoderated:
+        numbers = ", ".join(str(plan.number) for plan in filling.plan.plans)
         return StageFailed(
             STAGE,
             f"the prompts of {len(unmoderated)} shots did not pass moderation "
             f"({', '.join(unmoderated[:3])}): nothing is made of them.",
-            next_step=f"Ask for another plan: `vixen content plan {filling.avatar.key}`.",
+            next_step=f"`vixen content plan {filling.avatar.key} --end NUMBER` closes plan "
+            f"{numbers} with what it has; then ask for another one.",
         )
     return None

@@ -103,7 +103,7 @@ def _judge_prompt(shot: ShotState) -> None:
         raise StageFailed(
             STAGE,
             f"shot {shot.position} was made from a prompt that is refused today: {refusal}",
-            next_step="`vixen content plan` plans others.",
+            next_step="`vixen content plan KEY --end NUMBER` closes its plan with what it has.",
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from vixen_pipeline.content.plan_layout import format_counts, tier_counts
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from vixen_pipeline.settings import Settings
 
 STAGE = "content_plans"
+LATER_STAGES = ("content_images", "content_copy", "content_pieces")
+"""What a plan may be stuck in; their failures are forgotten when it is ended."""
 PLATFORMS = ("instagram", "tiktok")
 MOST_SHOTS = 2000
 MOST_NOTES = 1000
@@ -133,6 +135,33 @@ def withdraw_plan(services: Services, key: str, number: int) -> None:
                 next_step=f"`vixen content plan {key} --list` shows its plans.",
             )
         clear_failure(session, avatar.id, STAGE)
+
+
+def end_plan(services: Services, key: str, number: int) -> None:
+    """Close a planned plan with what it has, so that what cannot be made holds up no other plan.
+
+    Its pieces stay. Raises NotFound unless it is planned and open.
+    """
+    avatar = avatar_ref(services, key)
+    with services.database.begin() as session:
+        ended = session.scalar(
+            update(ContentPlan)
+            .where(
+                ContentPlan.avatar_id == avatar.id,
+                ContentPlan.number == number,
+                ContentPlan.planned_at.is_not(None),
+                ContentPlan.completed_at.is_(None),
+            )
+            .values(completed_at=services.clock.now())
+            .returning(ContentPlan.id)
+        )
+        if ended is None:
+            raise NotFound(
+                f"{key} has no plan {number} that is planned and open.",
+                next_step=f"`vixen content plan {key} --list` shows its plans.",
+            )
+        for stage in LATER_STAGES:
+            clear_failure(session, avatar.id, stage)
 
 
 def ask_for_first_plans(session: Session, settings: Settings, avatars: list[AvatarRef]) -> None:

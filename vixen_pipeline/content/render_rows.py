@@ -26,7 +26,7 @@ from vixen_pipeline.providers.inference_ports import InferenceBatch
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
 
-NOT_WANTED = "given up: asked of weights that others follow, and never sent"
+NOT_WANTED = "given up before it was sent: its weights or its plan are not in use any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def open_calls(
 
     One that the provider refused beforehand is opened again: a stage with such a failure does not
     run by itself, so that it runs means that a person asked. One that was surely not taken, and
-    whose images are not `wanted` any more (of weights that others follow), is given up: it would
-    be paid for in vain, or be refused for ever.
+    whose images are not `wanted` any more (of weights that others follow, of a plan that ended), is
+    given up: it would be paid for in vain, or be refused for ever.
     """
     by_id = {avatar.id: avatar for avatar in avatars}
     column = RenderedImage.shot_id if purpose == "shot" else RenderedImage.exam_id
