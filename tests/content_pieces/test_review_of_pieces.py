@@ -95,6 +95,30 @@ def test_a_rejected_still_takes_its_carousels_along_and_they_are_composed_anew(c
     assert fresh.id != carousel.id and victim not in fresh.members
 
 
+def test_a_carousel_rejected_while_its_plan_is_closed_is_replaced_all_the_same(core, monkeypatch):
+    """The review comes between composing and closing, which is long while others' videos run."""
+    from vixen_pipeline.content import pieces
+
+    (luna,) = add_avatars(core, "luna")
+    give_plan(core, luna, 6, formats={"carousel": 1}, scene_size=3)
+    compose = pieces.compose
+
+    def rejected_meanwhile(*arguments):
+        composed = compose(*arguments)
+        (carousel,) = list_pieces(core, luna.key, PieceFilter(format="carousel"))
+        review(core, luna.key, Decisions((), [carousel.id], "dull", True), by="mara")
+        return composed
+
+    monkeypatch.setattr(pieces, "compose", rejected_meanwhile)
+    (result,) = run_content_pieces(core, [luna.key], no_progress)
+    assert result.outcome == "blocked"
+    monkeypatch.setattr(pieces, "compose", compose)
+    (result,) = run_content_pieces(core, [luna.key], no_progress)
+    assert result.outcome == "made", result
+    (fresh,) = list_pieces(core, luna.key, PieceFilter(format="carousel"))
+    assert fresh.state == "auto_approved"
+
+
 def test_every_problem_of_a_review_is_named_and_nothing_is_done(core):
     luna, _ = made(core, 2)
     ids = [piece.id for piece in list_pieces(core, luna.key)]
