@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from vixen_pipeline.content import piece_rows as rows
 from vixen_pipeline.content.formats import compose
 from vixen_pipeline.content.frame import run_content_stage
@@ -23,7 +25,7 @@ from vixen_pipeline.content.piece_pool import StillPool
 from vixen_pipeline.content.piece_rows import ShotState
 from vixen_pipeline.content.piece_sheet import store_sheet
 from vixen_pipeline.db.models import ContentPlan
-from vixen_pipeline.errors import SettingsMissing, StageFailed
+from vixen_pipeline.errors import NotImage, Permanent, SettingsMissing, StageFailed
 from vixen_pipeline.identity.portraits import current_portraits
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.stage_run import StageRun
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
     from vixen_pipeline.pictures.scorers import Descriptor
     from vixen_pipeline.services import Services
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 STAGE = "content_pieces"
 PLANS, IMAGES, COPY = "content_plans", "content_images", "content_copy"
@@ -114,7 +118,10 @@ class _Stage:
                 frame.fail(avatar, pool.errors[avatar.id])
         self._compose(frame.still_open(avatars))
         for avatar in frame.still_open(avatars):
-            self._close(avatar, pool.tiles)
+            try:
+                self._close(avatar, pool.tiles)
+            except Permanent as error:  # an image of its sheet is lost
+                frame.fail(avatar, error)
 
     # ---- stills ---------------------------------------------------------------------------------
 
@@ -226,8 +233,12 @@ def _heads(services: Services, avatars: Sequence[AvatarRef]) -> dict[int, Descri
     """The reference portraits, described: by them the head is found in each picture."""
     found: dict[int, Descriptor] = {}
     for avatar_id, portrait in current_portraits(services, avatars).items():
-        data = services.objects.get(portrait.object_key or "")
-        described = AppearanceScorer().describe(open_picture(data))
+        try:
+            picture = open_picture(services.objects.get(portrait.object_key or ""))
+        except (NotImage, Permanent) as error:  # its own heads are then looked for where most are
+            log.warning("pieces.portrait_unusable", avatar=avatar_id, error=error.message)
+            continue
+        described = AppearanceScorer().describe(picture)
         if described is not None:
             found[avatar_id] = described
     return found
