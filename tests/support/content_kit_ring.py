@@ -31,6 +31,7 @@ from vixen_pipeline.services import Services
 from vixen_pipeline.stages import Progress, StageResult, StageSpec
 
 SHOTS = 2
+PLATFORMS = ("instagram", "tiktok")
 
 
 def give_weights(services: Services, avatar: AvatarRef) -> int:
