@@ -116,8 +116,11 @@ def write_history(services: Services, key: str, size: int) -> None:
         values = {"key": key, "first": begin + 1, "last": size, "model": services.embedder.model}
         for statement in HISTORY:
             session.execute(text(statement), values)
+        # Its vectors lie outside of the table, so the planner thinks it small: built by one process.
+        session.execute(text("ALTER TABLE vixen.content_shots SET (parallel_workers = 4)"))
         for definition in definitions:
             session.execute(text(definition))
+        session.execute(text("ALTER TABLE vixen.content_shots RESET (parallel_workers)"))
     with services.database.engine.connect() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         for statement in ("VACUUM ANALYZE", "CHECKPOINT"):  # or the server does it while we count

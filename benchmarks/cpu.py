@@ -6,10 +6,13 @@ Belongs here: reading counters. Does not: deciding what is measured.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,29 @@ class Cpu:
 
 
 def read(data_dir: Path) -> Cpu:
-    """Both counters now; `data_dir` is the server's."""
+    """Both counters now; `data_dir` is the server's. Raises RuntimeError when they cannot be read.
+
+    A session that is just ending is counted neither as a child nor by the server: what it has used
+    would show later, as if it were of what is measured. So that is waited for.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while (server := _server(data_dir)) is None:
+        if time.monotonic() > end:
+            raise RuntimeError("the processor time of the database server cannot be read")
+        time.sleep(0.02)
     times = os.times()
+    return Cpu(times.user + times.system + times.children_user + times.children_system, server)
+
+
+def _server(data_dir: Path) -> float | None:
+    """Seconds of the server and all its sessions; None when one of them ended meanwhile."""
     postmaster = psutil.Process(int((data_dir / "postmaster.pid").read_text().split()[0]))
-    server = postmaster.cpu_times()
-    spent = server.user + server.system + server.children_user + server.children_system
-    for child in postmaster.children():
-        try:
-            mine = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue  # counted by the postmaster from now on
-        spent += mine.user + mine.system
-    ours = times.user + times.system + times.children_user + times.children_system
-    return Cpu(ours, spent)
+    try:
+        sessions = [child.cpu_times() for child in postmaster.children()]
+    except psutil.NoSuchProcess:  # also one that has ended and was not waited for yet
+        return None
+    own = postmaster.cpu_times()
+    return (
+        sum(each.user + each.system for each in sessions)
+        + own.user + own.system + own.children_user + own.children_system
+    )  # fmt: skip
