@@ -43,7 +43,7 @@ def test_the_file_is_what_both_platforms_take(video: Video, tmp_path: Path) -> N
     path = tmp_path / "video.mp4"
     path.write_bytes(video.data)
     told = ffmpeg("-i", str(path)).stderr.decode()
-    assert re.search(r"Video: h264 \(High\).*yuv420p\(tv, bt709.*108x192.* 30 fps", told)
+    assert re.search(r"Video: h264 \(High\).*yuv420p\(tv, bt709.*108x192.* 25 fps", told)
     assert re.search(r"Audio: aac \(LC\).*44100 Hz, stereo", told)
     assert "Duration: 00:00:03.0" in told and video.duration_ms == 3000
     assert video.data.index(b"moov") < video.data.index(b"mdat"), "the index comes first"
@@ -53,15 +53,15 @@ def test_every_frame_is_there_and_consecutive_ones_differ_little(
     video: Video, tmp_path: Path
 ) -> None:
     frames = grey_frames(video, tmp_path)
-    assert len(frames) == 90
+    assert len(frames) == 75
     steps = [
         sum(abs(a - b) for a, b in zip(one[::97], two[::97], strict=True)) / len(one[::97])
         for one, two in itertools.pairwise(frames)
     ]
     assert max(steps) < 20, "neither a jump nor a hard cut"
-    first, middle, last = frames[0], frames[45], frames[-1]
+    first, middle, last = frames[0], frames[37], frames[-1]
     assert first != middle != last
-    assert sum(1 for step in steps if step > 0) > 60, "it moves"
+    assert sum(1 for step in steps if step > 0) > 50, "it moves"
 
 
 def test_the_colours_of_a_still_survive(tmp_path: Path) -> None:

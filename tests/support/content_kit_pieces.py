@@ -31,8 +31,11 @@ PASSES = {
     "flagged": False,
     "categories": [],
     "scores": {
-        **{"sexual": 0.01, "sexual/minors": 0.0001},
-        **{"violence": 0.01, "violence/graphic": 0.0, "self-harm": 0.0},
+        "sexual": 0.01,
+        "sexual/minors": 0.0001,
+        "violence": 0.01,
+        "violence/graphic": 0.0,
+        "self-harm": 0.0,
     },
     "model": "test-moderation",
 }

@@ -212,29 +212,29 @@ _UNFILLED = text(
       WHERE r.shot_id = s.id AND r.selected)
     """
 )
-# A composed piece that is to be replaced no longer counts; one rejected for good does.
-_UNCOMPOSED = text(
+# As compose counts them.
+_COMPOSED = text(
     """
-    SELECT count(*) FROM vixen.content_plans p, jsonb_each_text(p.formats::jsonb) AS f(name, asked)
-    WHERE p.id = :plan AND f.asked::integer > (
-      SELECT count(*) FROM vixen.content_pieces c
-      WHERE c.plan_id = p.id AND c.format = f.name AND c.replaced_at IS NULL)
+    SELECT count(*) FROM vixen.content_pieces c
+    WHERE c.plan_id = :plan AND c.format <> 'still' AND c.replaced_at IS NULL AND c.state <> 'rejected'
     """
 )
 
 
-def complete_plan(session: Session, plan_id: int, sheet_key: str | None, now: datetime) -> bool:
-    """Close a plan of which every shot has its piece and every format its number; False when a
-    review has asked for a replacement meanwhile.
+def complete_plan(
+    session: Session, plan_id: int, sheet_key: str | None, now: datetime, composed: int
+) -> bool:
+    """Close a plan of which every shot has its piece and that still has the `composed` pieces that
+    were there when it was composed; False when a review has asked for a replacement meanwhile.
 
     The plan's row is locked: who takes a piece out of a plan locks it too (review.py).
     """
     session.execute(
         select(ContentPlan.id).where(ContentPlan.id == plan_id).with_for_update(key_share=True)
     )
-    if any(
-        session.execute(lack, {"plan": plan_id}).scalar_one() for lack in (_UNFILLED, _UNCOMPOSED)
-    ):
+    if session.execute(_UNFILLED, {"plan": plan_id}).scalar_one():
+        return False
+    if session.execute(_COMPOSED, {"plan": plan_id}).scalar_one() < composed:
         return False
     session.execute(
         update(ContentPlan)

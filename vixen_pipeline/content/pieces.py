@@ -61,6 +61,7 @@ class _Stage:
     progress: Progress
     plans: dict[int, list[ContentPlan]] = field(default_factory=dict[int, list[ContentPlan]])
     shots: dict[int, list[ShotState]] = field(default_factory=dict[int, list[ShotState]])
+    composed: dict[int, int] = field(default_factory=dict[int, int])
 
     @property
     def services(self) -> Services:
@@ -182,6 +183,7 @@ class _Stage:
         of = {plan.id: avatar for avatar in avatars for plan in self.plans[avatar.id]}
         for composed in compose(self.services, list(of)) if of else ():
             avatar = of[composed.plan_id]
+            self.composed[composed.plan_id] = sum(composed.total.values())
             if composed.error is not None and avatar.key not in self.frame.results:
                 self.frame.fail(avatar, composed.error)
 
@@ -193,7 +195,8 @@ class _Stage:
             images = [shot.image for shot in self.shots[plan.id] if shot.image is not None]
             sheet_key = store_sheet(self.services, avatar, images, tiles)
             with self.services.database.begin() as session:
-                if rows.complete_plan(session, plan.id, sheet_key, now):
+                composed = self.composed.get(plan.id, 0)
+                if rows.complete_plan(session, plan.id, sheet_key, now, composed):
                     closed.append(plan.id)
         if len(closed) < len(self.plans[avatar.id]):
             self.frame.block(avatar, IMAGES)  # a review took an image out meanwhile

@@ -2,7 +2,7 @@
 
 Belongs here: the ffmpeg process and its failures. Does not: the pictures (slideshow_motion.py),
 which stills (content/format_choice.py), credentials. What comes out is what Instagram and TikTok
-take as a reel or video: H.264 (yuv420p, 30 fps) and a silent AAC track, index in front. The same
+take as a reel or video: H.264 (yuv420p, 25 fps) and a silent AAC track, index in front. The same
 request gives the same bytes, so the encoder has one thread (with two they differ); videos are made
 side by side instead.
 """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FPS = 30
+FPS = 25
 FADE_S = 0.4
 ZOOM = 0.06
 """How much of the picture a drift travels: more would blur a still that is no larger than the
