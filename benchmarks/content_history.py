@@ -116,7 +116,7 @@ def write_history(services: Services, key: str, size: int) -> None:
         values = {"key": key, "first": begin + 1, "last": size, "model": services.embedder.model}
         for statement in HISTORY:
             session.execute(text(statement), values)
-        # Its vectors lie outside of the table, so the planner thinks it small: built by one process.
+        # Its vectors lie outside of the table: the planner would think it small, for one process.
         session.execute(text("ALTER TABLE vixen.content_shots SET (parallel_workers = 4)"))
         for definition in definitions:
             session.execute(text(definition))

@@ -92,10 +92,13 @@ def order(env: dict[str, str], what: str, **body: object) -> None:
     reply.raise_for_status()
 
 
-def vixen(env: dict[str, str], *arguments: str) -> str:
-    """Run the command and return what it printed. Raises RuntimeError with its words."""
+def vixen(env: dict[str, str], *arguments: str, incomplete: bool = False) -> str:
+    """Run the command and return what it printed. Raises RuntimeError with its words.
+
+    With `incomplete`, some avatars may have failed (exit code 1).
+    """
     result = subprocess.run([VIXEN, *arguments], env=env, capture_output=True, text=True)
-    if result.returncode != 0:
+    if result.returncode not in ((0, 1) if incomplete else (0,)):
         raise RuntimeError(f"vixen {arguments[0]}: {result.stdout[-3000:]}{result.stderr[-3000:]}")
     return result.stdout
 

@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         "auto", description="auto: what passes every check is approved; manual: a person decides."
     )
     content_tries_per_shot: int = Field(
-        4, ge=1, le=20, description="Images tried for one shot before the plan fails."
+        8, ge=1, le=20, description="Images tried for one shot before the plan fails."
     )
     content_variants: int = Field(3, ge=1, le=10, description="Variants of the words per piece.")
     instagram_hashtags: int = Field(
