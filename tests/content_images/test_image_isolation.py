@@ -150,3 +150,17 @@ def test_bad_credentials_are_told_once_per_avatar_and_end_well_when_they_are_rig
     right = open_services()
     assert [r.outcome for r in render_all(right, avatars)] == ["made", "made"]
     assert sandbox.control.state()["modal"]["images"] == 4
+
+
+def test_a_lost_picture_of_a_finished_plan_stops_only_the_telling_of_its_avatar(
+    core: Services,
+) -> None:
+    luna, mara = ready_avatars(core, "luna", "mara", shots=2)
+    assert [each.outcome for each in render_all(core, [luna, mara])] == ["made", "made"]
+    with core.database.begin() as session:
+        session.execute(
+            text("UPDATE vixen.rendered_images SET object_key = 'gone' WHERE avatar_id = :id"),
+            {"id": luna.id},
+        )
+    refused, told = render_all(core, [luna, mara])
+    assert (refused.outcome, told.outcome) == ("failed", "unchanged")

@@ -31,7 +31,7 @@ from vixen_pipeline.content.render_images import lacks_measurement
 from vixen_pipeline.content.render_orders import RenderOrder
 from vixen_pipeline.content.render_rows import OpenCall, open_calls
 from vixen_pipeline.db.models import ContentPlan, RenderedImage
-from vixen_pipeline.errors import StageFailed, VixenError
+from vixen_pipeline.errors import Permanent, StageFailed, VixenError
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.identity.stage_run import StageRun
 from vixen_pipeline.pictures.contact_sheet import markdown_image
@@ -184,7 +184,11 @@ class _Stage:
         facts = self._facts(avatars, images)
         for avatar in avatars:
             mine = facts[avatar.id]
-            sheet = self.sheets.sheet(avatar, mine.accepted)
+            try:
+                sheet = self.sheets.sheet(avatar, mine.accepted)
+            except Permanent as error:  # an image of it is lost: that is this avatar's alone
+                self.frame.fail(avatar, error, checks=mine.checks())
+                continue
             shown = markdown_image(sheet, avatar.key) if sheet is not None else "no image"
             metadata = {
                 "contact_sheet": Meta("markdown", shown),

@@ -216,7 +216,8 @@ _UNFILLED = text(
 _COMPOSED = text(
     """
     SELECT count(*) FROM vixen.content_pieces c
-    WHERE c.plan_id = :plan AND c.format <> 'still' AND c.replaced_at IS NULL AND c.state <> 'rejected'
+    WHERE c.plan_id = :plan AND c.format <> 'still'
+      AND c.replaced_at IS NULL AND c.state <> 'rejected'
     """
 )
 
