@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         "instagram,tiktok", description="Platforms that copy and renditions are made for."
     )
     content_carousels: int = Field(3, ge=0, description="Carousels composed per 50 stills.")
-    content_slideshows: int = Field(2, ge=0, description="Slideshow videos composed per 50 stills.")
+    content_slideshows: int = Field(1, ge=0, description="Slideshow videos composed per 50 stills.")
     content_review: Literal["auto", "manual"] = Field(
         "auto", description="auto: what passes every check is approved; manual: a person decides."
     )

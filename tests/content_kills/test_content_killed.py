@@ -124,10 +124,10 @@ def test_the_chain_survives_kills_at_any_moment(core, sandbox, seed):
     dice = random.Random(seed)
     sandbox.control.latency("modal_work", 0.1)
     kills = 0
-    for _ in range(40):
+    for turn in range(40):  # each lives a little longer, so that the slowest machine gets on
         with run_apart(core, "chain", *keys) as apart:
             try:
-                apart.process.wait(timeout=dice.uniform(3.0, 9.0))
+                apart.process.wait(timeout=dice.uniform(2.5, 5.0) + turn / 3)
             except subprocess.TimeoutExpired:
                 kills += 1
         if ready(core) == len(keys):
