@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import cpu
 from benchmarks.content_world import QUICK, core, make, number, ready_avatars, rows
 from benchmarks.instance import order, run_seconds, sandbox_process, vixen
 from benchmarks.report import Result
@@ -68,7 +69,10 @@ def run() -> Sequence[Result]:
 
 
 def _measure(env: dict[str, str], plan: int, limit: float, what: str) -> list[Result]:
+    data = Path(env["VIXEN_HOME"]) / "postgres"
+    before = cpu.read_machine(data)
     made = vixen(env, "materialize", "content_images", "--all", "--json", incomplete=True)
+    shares = cpu.read_machine(data).shares(before)
     seconds = run_seconds(env, [run["run"] for run in json.loads(made)["runs"]])
     with core(env) as services:
         filled = number(services, _FILLED, plan=plan, pieces=PIECES)
@@ -86,7 +90,8 @@ def _measure(env: dict[str, str], plan: int, limit: float, what: str) -> list[Re
             seconds,
             limit * IDEAL_S,
             "s",
-            basis=f"provider-bound ideal {IDEAL_S:.0f} s, {seconds / IDEAL_S:.2f} x; {said}",
+            basis=f"provider-bound ideal {IDEAL_S:.0f} s, {seconds / IDEAL_S:.2f} x; {said};"
+            f" {shares}",
         ),
         Result(
             "content_images",

@@ -57,3 +57,40 @@ def _server(data_dir: Path) -> float | None:
         sum(each.user + each.system for each in sessions)
         + own.user + own.system + own.children_user + own.children_system
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Seconds of processor time of the whole machine: idle, ours (database included), the stand-in
+    provider's. What is left was spent by others, and is not ours to answer for."""
+
+    idle: float
+    spent: float
+    ours: float
+    sandbox: float
+
+    def shares(self, before: Machine) -> str:
+        """Who used the machine since, in percent."""
+        idle, spent = self.idle - before.idle, self.spent - before.spent
+        ours, sandbox = self.ours - before.ours, self.sandbox - before.sandbox
+        named = {"us": ours, "sandbox": sandbox, "others": max(0.0, spent - ours - sandbox)}
+        whole = (idle + spent) or 1.0
+        parts = [f"{name} {part / whole:.0%}" for name, part in {**named, "idle": idle}.items()]
+        return "processors: " + ", ".join(parts)
+
+
+def read_machine(data_dir: Path) -> Machine:
+    """Counters of the machine now, and what this process's instance has of them."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    living = [
+        child.cpu_times()
+        for child in psutil.Process().children()
+        if "vixen_pipeline.sandbox" in child.cmdline()
+    ]
+    return Machine(
+        idle,
+        sum(times) - idle,
+        read(data_dir).total,
+        sum(each.user + each.system for each in living),
+    )
