@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 
 from vixen_pipeline.clock import ManualClock
 from vixen_pipeline.costs import Costs, PaidCall
+from vixen_pipeline.db.session import Database
 from vixen_pipeline.errors import BudgetExceeded
 from vixen_pipeline.providers.ports import Usage
 
@@ -199,3 +201,32 @@ def test_a_long_reservation_lives_until_its_call_is_recorded(
     assert left(costs, luna)["avatar"] == Decimal(7)
     costs.record([call("t-1", luna)])
     assert left(costs, luna)["avatar"] == Decimal("8.475")
+
+
+def test_a_long_past_is_summed_once_and_still_counts(
+    new_costs: NewCosts, luna: int, database: Database
+) -> None:
+    costs = new_costs()
+    with database.begin() as session:
+        session.execute(
+            text(
+                "INSERT INTO vixen.cost_entries (key, avatar_id, provider, sku, batch, units, unit,"
+                " usd, price_version) SELECT 'past:' || n, :luna, 'p', 's', 'b', 1, 'u', 0.001, 'v'"
+                " FROM generate_series(1, 1234) n"
+            ),
+            {"luna": luna},
+        )
+    for number in range(2):
+        costs.reserve(luna, f"call:{number}", Decimal("0.5"), timedelta(hours=1))
+        with database.begin() as session:
+            total, open_ = session.execute(
+                text(
+                    "SELECT (SELECT usd FROM vixen.cost_totals),"
+                    " (SELECT count(*) FROM vixen.cost_entries WHERE NOT rolled_up)"
+                )
+            ).one()
+        assert (total, open_) == (Decimal("1.234"), 0)
+    assert costs.spent(luna) == Decimal("1.234")
+    costs.set_budget(luna, Decimal("2.234"))
+    with pytest.raises(BudgetExceeded, match=r"1\.2340 spent, 1\.0000 reserved"):
+        costs.reserve(luna, "call:2", Decimal("0.01"), timedelta(hours=1))

@@ -34,14 +34,32 @@ _STATES = text(
         AS avatar_limit,
       (SELECT COALESCE(sum(usd), 0) FROM vixen.cost_entries
        WHERE occurred_at >= :day AND occurred_at < :next_day) AS day_spent,
-      (SELECT COALESCE(sum(usd), 0) FROM vixen.cost_entries WHERE avatar_id = :avatar_id)
-        AS avatar_spent,
+      COALESCE((SELECT usd FROM vixen.cost_totals WHERE avatar_id = :avatar_id), 0)
+        + (SELECT COALESCE(sum(usd), 0) FROM vixen.cost_entries
+           WHERE avatar_id = :avatar_id AND NOT rolled_up) AS avatar_spent,
       (SELECT COALESCE(sum(usd), 0) FROM vixen.cost_reservations WHERE expires_at > :now)
         AS day_reserved,
       (SELECT COALESCE(sum(usd), 0) FROM vixen.cost_reservations
        WHERE expires_at > :now AND avatar_id = :avatar_id) AS avatar_reserved
     """
 )
+
+_ROLL_UP = text(
+    """
+    WITH rolled AS (
+      UPDATE vixen.cost_entries SET rolled_up = true
+      WHERE avatar_id = :avatar_id AND NOT rolled_up
+        AND (SELECT count(*) FROM vixen.cost_entries
+             WHERE avatar_id = :avatar_id AND NOT rolled_up) >= :least
+      RETURNING usd
+    )
+    INSERT INTO vixen.cost_totals AS t (avatar_id, usd)
+    SELECT :avatar_id, sum(usd) FROM rolled HAVING count(*) > 0
+    ON CONFLICT (avatar_id) DO UPDATE SET usd = t.usd + EXCLUDED.usd
+    """
+)
+ROLLED_AT = 500
+"""So many entries of an avatar are summed up at a time; no budget reads more than about this."""
 
 _SET_BUDGET = text(
     """
@@ -62,6 +80,12 @@ _DIMENSIONS: dict[Dimension, str] = {
 def lock_budgets(session: Session) -> None:
     """One reservation at a time, over all processes, until this transaction ends."""
     session.execute(_LOCK, {"number": lock_number("budgets", "all")})
+
+
+def roll_up(session: Session, avatar_id: int | None, least: int = ROLLED_AT) -> None:
+    """Add the avatar's entries to its total when there are many. Under `lock_budgets` only."""
+    if avatar_id is not None:
+        session.execute(_ROLL_UP, {"avatar_id": avatar_id, "least": least})
 
 
 def forget_expired(session: Session, key: str, now: datetime) -> None:

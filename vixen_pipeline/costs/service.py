@@ -109,6 +109,7 @@ class Costs:
         with self._database.begin() as session:
             queries.lock_budgets(session)
             queries.forget_expired(session, key, now)
+            queries.roll_up(session, avatar_id)
             for state in self._states(session, avatar_id, now):
                 if wanted > state.left:
                     raise _exceeded(state, wanted, queries.avatar_key(session, avatar_id), now)

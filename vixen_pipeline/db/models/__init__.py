@@ -7,7 +7,13 @@ from vixen_pipeline.db.models.content import (
     RenderedImage,
     WeightsExam,
 )
-from vixen_pipeline.db.models.effects import Budget, CostEntry, CostReservation, EffectRow
+from vixen_pipeline.db.models.effects import (
+    Budget,
+    CostEntry,
+    CostReservation,
+    CostTotal,
+    EffectRow,
+)
 from vixen_pipeline.db.models.identity import (
     Avatar,
     GeneratedImage,
@@ -30,6 +36,7 @@ __all__ = [
     "ContentShot",
     "CostEntry",
     "CostReservation",
+    "CostTotal",
     "EffectRow",
     "GeneratedImage",
     "LandedSpec",

@@ -61,6 +61,12 @@ class CostEntry(Base):
         UniqueConstraint("key"),
         Index("ix_cost_entries_avatar", "avatar_id", "occurred_at"),
         Index("ix_cost_entries_day", "occurred_at"),
+        Index(
+            "ix_cost_entries_open",
+            "avatar_id",
+            postgresql_include=["usd"],
+            postgresql_where=text("NOT rolled_up"),
+        ),
         {"schema": VIXEN},
     )
 
@@ -77,6 +83,20 @@ class CostEntry(Base):
     price_version: Mapped[str]
     run_id: Mapped[str | None]
     occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    rolled_up: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class CostTotal(Base):
+    """The sum of an avatar's entries that are `rolled_up`, so that a budget reads few rows.
+
+    Written where budgets are locked; what an avatar has spent is this and its other entries.
+    """
+
+    __tablename__ = "cost_totals"
+    __table_args__ = ({"schema": VIXEN},)
+
+    avatar_id: Mapped[int] = mapped_column(ForeignKey("vixen.avatars.id"), primary_key=True)
+    usd: Mapped[Decimal]
 
 
 class CostReservation(Base):

@@ -14,6 +14,30 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "cost_entries",
+        sa.Column("rolled_up", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        schema="vixen",
+    )
+    op.create_index(
+        "ix_cost_entries_open",
+        "cost_entries",
+        ["avatar_id"],
+        unique=False,
+        schema="vixen",
+        postgresql_include=["usd"],
+        postgresql_where=sa.text("NOT rolled_up"),
+    )
+    op.create_table(
+        "cost_totals",
+        sa.Column("avatar_id", sa.BigInteger(), nullable=False),
+        sa.Column("usd", sa.Numeric(20, 8), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["avatar_id"], ["vixen.avatars.id"], name=op.f("fk_cost_totals_avatar_id_avatars")
+        ),
+        sa.PrimaryKeyConstraint("avatar_id", name=op.f("pk_cost_totals")),
+        schema="vixen",
+    )
     op.create_table(
         "content_plans",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -516,3 +540,6 @@ def downgrade() -> None:
     op.drop_table("content_copies", schema="vixen")
     op.drop_table("content_shots", schema="vixen")
     op.drop_table("content_plans", schema="vixen")
+    op.drop_table("cost_totals", schema="vixen")
+    op.drop_index("ix_cost_entries_open", table_name="cost_entries", schema="vixen")
+    op.drop_column("cost_entries", "rolled_up", schema="vixen")
