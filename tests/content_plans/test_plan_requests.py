@@ -34,7 +34,7 @@ def test_what_is_left_out_is_the_setting(settings: Settings) -> None:
     request = read_request(settings)
     assert (request.count, request.platforms) == (50, ["instagram", "tiktok"])
     assert request.mix == {"public": 30, "premium": 15, "exclusive": 5}
-    assert request.formats == {"carousel": 3, "slideshow": 2}
+    assert request.formats == {"carousel": 3, "slideshow": 1}
     assert read_request(settings, count=7, mix="exclusive=1,public=2").mix == {
         "public": 5,
         "exclusive": 2,
