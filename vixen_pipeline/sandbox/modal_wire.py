@@ -27,7 +27,7 @@ class Prompt(BaseModel):
 
     id: str = Field(min_length=1, max_length=128)
     prompt: str = Field(min_length=1, max_length=4000)
-    negative_prompt: str = ""
+    negative_prompt: str = Field("", max_length=4000)
     seed: int = Field(ge=0, lt=2**63)
     width: int = Field(1024, ge=256, le=1536, multiple_of=8)
     height: int = Field(1024, ge=256, le=1536, multiple_of=8)
