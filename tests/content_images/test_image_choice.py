@@ -21,10 +21,9 @@ from sqlalchemy import text
 
 from vixen_pipeline.content.image_choice import choose, nearest_twins
 from vixen_pipeline.content.image_shots import seed_of_attempt
-from vixen_pipeline.content.render_images import phash_bits
 from vixen_pipeline.content.render_queue import RenderQueue
 from vixen_pipeline.db.models import RenderedImage
-from vixen_pipeline.pictures.quality import Thresholds
+from vixen_pipeline.pictures.quality import Thresholds, hash_bits
 from vixen_pipeline.services import Services
 
 HASH = 0x0F0F_3C3C_55AA_1234
@@ -48,7 +47,7 @@ def plant_images(services: Services, avatar_id: int, hashes: list[int], *, selec
                     prompt_sha256=f"{shot.id}", seed=1, weights_sha256="w", object_key="k",
                     width=1024, height=1024, sharpness=500.0, identity_score=0.95,
                     identity_scorer="appearance", moderation=PASSES, phash=value,
-                    phash_bits=phash_bits(value), selected=selected, settled_at=NOW,
+                    phash_bits=hash_bits(value), selected=selected, settled_at=NOW,
                 )
             )  # fmt: skip
 
@@ -160,7 +159,7 @@ def test_the_nearest_image_is_asked_of_the_index_however_long_the_history(core: 
 
         plan = session.execute(
             text(f"EXPLAIN {image_choice._NEAREST.text}"),
-            {"ids": [1, 2], "bits": [phash_bits(HASH)] * 2, "most": 10},
+            {"ids": [1, 2], "bits": [hash_bits(HASH)] * 2, "most": 10},
         ).scalars()
         assert "ix_rendered_images_phash_bits" in "\n".join(plan)
 

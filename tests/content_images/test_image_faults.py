@@ -111,8 +111,8 @@ def test_tries_that_are_used_up_fail_the_plan_by_name_and_a_person_gets_as_many_
     sandbox.control.fault("modal", "blurry", count=None)
     [failed] = render_all(core, avatars)
     assert (failed.outcome, failed.permanent) == ("failed", True)
-    assert "plan 1: 0 of 2 images accepted after 4 tries for each shot" in str(failed.error)
-    assert "sharpness 8x" in str(failed.error)
+    assert "plan 1: 0 of 2 images accepted after 8 tries for each shot" in str(failed.error)
+    assert "sharpness 16x" in str(failed.error)
     assert {check.name: check.passed for check in failed.checks}["images_complete"] is False
     sandbox.control.clear_faults()
     [stands] = render_all(core, avatars)
@@ -123,7 +123,7 @@ def test_tries_that_are_used_up_fail_the_plan_by_name_and_a_person_gets_as_many_
     [made] = render_all(core, avatars)
     assert made.outcome == "made"
     assert {row.attempt for row in rows(core, "SELECT * FROM vixen.rendered_images WHERE selected")
-            } == {5}  # fmt: skip
+            } == {9}  # fmt: skip
 
 
 @pytest.mark.long

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from vixen_pipeline.content.render_images import phash_bits
 from vixen_pipeline.db.models import RenderedImage
-from vixen_pipeline.pictures.quality import Measured, Thresholds, hash_distance, verdict
+from vixen_pipeline.pictures.quality import (
+    Measured,
+    Thresholds,
+    hash_bits,
+    hash_distance,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from vixen_pipeline.services import Services
@@ -154,7 +159,7 @@ def _ask(
         return {}, []
     values = {
         "ids": [row.id for row in rows],
-        "bits": [phash_bits(row.phash or 0) for row in rows],
+        "bits": [hash_bits(row.phash or 0) for row in rows],
         "most": most,
     }
     near: dict[int, int] = {}

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Integer, String, bindparam, select, text
 from sqlalchemy.orm import Session
 
-from vixen_pipeline.content.piece_making import bits_of
 from vixen_pipeline.db.models import Avatar, ContentPiece, PieceFile, PieceMember
 from vixen_pipeline.errors import NotImage, VixenError
 from vixen_pipeline.pictures.files import open_picture, sniff
 from vixen_pipeline.pictures.fingerprints import ENOUGH, likeness, query_hashes
 from vixen_pipeline.pictures.framing import unframed
+from vixen_pipeline.pictures.quality import hash_bits
 from vixen_pipeline.providers.video_frames import frames_of
 from vixen_pipeline.safety.credentials import load_credentials
 from vixen_pipeline.safety.provenance import Provenance, read_provenance
@@ -193,7 +193,7 @@ def _nearest(session: Session, hashes: Sequence[int]) -> dict[int, int]:
     """File ids and their least distance in bits, nearest first, at most `MOST_LOOKED_AT`."""
     near: dict[int, int] = {}
     for each in hashes:
-        rows = session.execute(_NEAREST, {"bits": bits_of(each), "count": PER_HASH})
+        rows = session.execute(_NEAREST, {"bits": hash_bits(each), "count": PER_HASH})
         for id_, bits in rows:
             near[id_] = min(bits, near.get(id_, 64))
     kept = sorted((bits, id_) for id_, bits in near.items() if bits <= MOST_BITS)

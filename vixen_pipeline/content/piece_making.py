@@ -22,6 +22,7 @@ from vixen_pipeline.errors import StageFailed
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.pictures.contact_sheet import THUMBNAIL
 from vixen_pipeline.pictures.files import Picture
+from vixen_pipeline.pictures.quality import hash_bits
 from vixen_pipeline.pictures.renditions import (
     CONTENT_TYPE,
     HEAD_BOX,
@@ -174,14 +175,9 @@ def _file(rendition: Rendition, signed: SignedFile, key: str, sha256: str) -> Js
         "height": rendition.height,
         "content_type": CONTENT_TYPE,
         "phash": rendition.phash,
-        "phash_bits": bits_of(rendition.phash),
+        "phash_bits": hash_bits(rendition.phash),
         "credentials": signed.credentials,
     }
-
-
-def bits_of(phash: int) -> str:
-    """A signed 64-bit hash as the bit string that the index compares."""
-    return f"{phash & 0xFFFF_FFFF_FFFF_FFFF:064b}"
 
 
 def _piece(task: StillTask, lineage: Json, run_id: str | None) -> Json:

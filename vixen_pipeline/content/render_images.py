@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from vixen_pipeline.db.base import Json
 from vixen_pipeline.db.models import RenderedImage
-from vixen_pipeline.identity.image_making import EXTENSIONS
+from vixen_pipeline.identity.image_making import image_key
 from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.pictures.measuring import Anchor, Measurements, measure, moderate
+from vixen_pipeline.pictures.quality import hash_bits
 from vixen_pipeline.providers.inference_ports import InferenceBatch
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def make_image(
     measured = measure(data, anchor)
     if measured.unusable is not None or measured.content_type is None:
         return _columns(measured, None, None)
-    key = image_key(avatar, measured.sha256 or "", measured.content_type)
+    key = image_key(avatar, measured)
     services.objects.put(key, data, measured.content_type)
     return _columns(measured, key, moderate(services, data, measured.content_type))
 
@@ -61,19 +62,8 @@ def lacks_measurement(row: RenderedImage, scorer: str) -> bool:
     return stored and (row.moderation is None or row.identity_scorer != scorer)
 
 
-def image_key(avatar: AvatarRef, sha256: str, content_type: str) -> str:
-    """Where the image lies in the store: under its avatar, by its digest."""
-    extension = EXTENSIONS[content_type]
-    return f"avatars/{avatar.niche}/{avatar.handle}/images/{sha256}.{extension}"
-
-
-def phash_bits(phash: int) -> str:
-    """A signed 64-bit hash as PostgreSQL's bit(64) is written."""
-    return format(phash & 0xFFFF_FFFF_FFFF_FFFF, "064b")
-
-
 def _columns(measured: Measurements, object_key: str | None, moderation: Json | None) -> Json:
-    bits = phash_bits(measured.phash) if measured.phash is not None else None
+    bits = hash_bits(measured.phash) if measured.phash is not None else None
     return {
         **asdict(measured),
         "phash_bits": bits,

@@ -22,6 +22,7 @@ from vixen_pipeline.db.base import Json
 from vixen_pipeline.effects import Accepted, Effect
 from vixen_pipeline.errors import Permanent, Transient, Unknown
 from vixen_pipeline.identity.image_tasks import ImageTask, reference_key_of, request_of
+from vixen_pipeline.identity.registry import AvatarRef
 from vixen_pipeline.pictures.files import MAX_BYTES
 from vixen_pipeline.pictures.measuring import Anchor, Measurements, measure, moderate
 from vixen_pipeline.providers.ports import TERMINAL, RemoteJob
@@ -67,15 +68,14 @@ def make_image(services: Services, task: ImageTask, effect: Effect, anchor: Anch
     measured = measure(data, anchor)
     if measured.unusable is not None or measured.content_type is None:
         return MadeImage(task, effect, job, measured, None, None)
-    key = image_key(task, measured)
+    key = image_key(task.collection.avatar, measured)
     services.objects.put(key, data, measured.content_type)
     moderation = moderate(services, data, measured.content_type)
     return MadeImage(task, effect, job, measured, key, moderation)
 
 
-def image_key(task: ImageTask, measured: Measurements) -> str:
+def image_key(avatar: AvatarRef, measured: Measurements) -> str:
     """Where the image lies in the store: under its avatar, by its digest."""
-    avatar = task.collection.avatar
     extension = EXTENSIONS[measured.content_type or "image/jpeg"]
     return f"avatars/{avatar.niche}/{avatar.handle}/images/{measured.sha256}.{extension}"
 

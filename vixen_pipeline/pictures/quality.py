@@ -183,3 +183,8 @@ def difference_hash(picture: Picture) -> int:
 def hash_distance(one: int, other: int) -> int:
     """Number of differing bits of two signed 64-bit hashes."""
     return ((one ^ other) & 0xFFFF_FFFF_FFFF_FFFF).bit_count()
+
+
+def hash_bits(phash: int) -> str:
+    """A signed 64-bit hash as PostgreSQL's bit(64) is written."""
+    return f"{phash & 0xFFFF_FFFF_FFFF_FFFF:064b}"
