@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 SHOTS = 6
 OF_COPY = " AND kind LIKE 'content.cop%'"
+ONE_BY_ONE = {"modal_batch": 1, "modal_concurrency": 1}
+"""Calls in turn, so that a run has made no more of them than its window says when it is killed."""
 CALL_WINDOWS = ["dispatched", "called", "saved", "dispatched:2", "called:2"]
 
 
@@ -50,7 +52,7 @@ def up_to(core, key: str, *stages: str) -> None:
 def test_images_are_paid_for_once_whatever_is_killed(core, luna, sandbox):
     up_to(core, luna, "weights_exams", "content_plans")
     for point in CALL_WINDOWS:
-        run_and_die(core, "content_images", luna, point=point, modal_batch=1)
+        run_and_die(core, "content_images", luna, point=point, **ONE_BY_ONE)
     made(core, "content_images", luna)
     each_shot_has_one_image(core, SHOTS)
     paid_once(core, sandbox)
@@ -67,7 +69,7 @@ def test_images_are_paid_for_once_when_their_rows_were_not_written(core, luna, s
 
 def test_a_killed_exam_of_weights_is_paid_for_once(core, luna, sandbox):
     for point in CALL_WINDOWS[:3]:
-        run_and_die(core, "weights_exams", luna, point=point, modal_batch=1)
+        run_and_die(core, "weights_exams", luna, point=point, **ONE_BY_ONE)
     kill_before_write(core, "vixen.weights_exams", "weights_exams", luna)
     made(core, "weights_exams", luna)
     assert number(core, "SELECT count(*) FROM vixen.weights_exams WHERE chosen") == 1
